@@ -1,0 +1,102 @@
+//! Where batches go, and what is known about them afterwards.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::manifest::{ColumnSummary, TypeLoss};
+use crate::{Batches, Context, Result};
+
+/// Takes one stream of batches and either makes all of it visible or nothing.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// What this destination can do.
+    fn caps(&self) -> DestinationCaps;
+
+    /// Writes everything and publishes it, or leaves nothing visible and returns the error.
+    ///
+    /// The intent goes to [`Context::journal`] before the first byte becomes visible.
+    async fn write(&self, batches: Batches, context: &Context) -> Result<Receipt>;
+
+    /// Deals with what a run that died had begun: tells whether it was published whole, and removes what is left of it if not.
+    async fn recover(&self, intent: &Intent, context: &Context) -> Result<Recovery>;
+}
+
+/// What a [`Destination`] can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DestinationCaps {
+    /// The name of the system: `file`, `s3`, `gs`, `az`, `postgres`.
+    pub system: &'static str,
+    /// Whether an existing object can be protected by a conditional put.
+    pub conditional_put: bool,
+    /// Whether rows and the run's state can be committed in one transaction.
+    pub transactional: bool,
+}
+
+/// What a run is about to make visible; written down before it does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The run.
+    pub run_id: Uuid,
+    /// The final paths, in the order in which they become visible.
+    pub paths: Vec<String>,
+    /// Temporary files that belong to the run.
+    pub temporary: Vec<String>,
+    /// Multipart uploads that are open: path and the store's upload id.
+    pub uploads: Vec<(String, String)>,
+    /// The manifest that marks the run as published; its path.
+    pub manifest: Option<String>,
+    /// Whether every path holds its final content, so that only the trigger and the books are left.
+    pub published: bool,
+    /// The receipt, once `published`.
+    pub receipt: Option<Receipt>,
+}
+
+/// What became of a run that died.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recovery {
+    /// Everything had been published: the books can be closed with this receipt.
+    Published(Box<Receipt>),
+    /// It had not, and what was left of it is gone; says what was removed.
+    RolledBack(Vec<String>),
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The files, in the order of their rows; empty for tables.
+    pub files: Vec<FileReceipt>,
+    /// All rows.
+    pub rows: u64,
+    /// All bytes as they stand in the store.
+    pub bytes: u64,
+    /// The path of the manifest.
+    pub manifest: Option<String>,
+    /// The path of the trigger file; `None` also where writing it failed.
+    pub trigger: Option<String>,
+    /// What is known of each column.
+    #[serde(default)]
+    pub columns: Vec<ColumnSummary>,
+    /// The types that the format could not keep.
+    #[serde(default)]
+    pub type_losses: Vec<TypeLoss>,
+}
+
+/// One file that was written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileReceipt {
+    /// The path inside the store.
+    pub path: String,
+    /// The rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, lowercase hexadecimal.
+    pub sha256: String,
+    /// The names inside it, for archives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<String>,
+    /// The partition it belongs to: column and value, NULL as `None`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition: Vec<(String, Option<String>)>,
+}

@@ -1,0 +1,49 @@
+//! Where batches come from.
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use crate::engine::Engine;
+use crate::extract::Extract;
+use crate::{Batches, Context, Result};
+
+/// Reads extracts from one connection.
+///
+/// Sources do not retry, do not move watermarks and do not decide concurrency: the runtime does.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What this source can do.
+    fn caps(&self) -> SourceCaps;
+
+    /// The schema that [`Source::read`] will yield, without reading rows.
+    async fn schema(&self, extract: &Extract, context: &Context) -> Result<SchemaRef>;
+
+    /// Reads an extract. The stream is lazy; dropping it releases what the source holds.
+    async fn read(&self, extract: &Extract, context: &Context) -> Result<Batches>;
+
+    /// The relations that an extract can name, `schema.name` where the system has schemas, sorted.
+    async fn relations(&self, context: &Context) -> Result<Vec<String>>;
+
+    /// The SQL engine of this source, where it has one.
+    fn engine(&self) -> Option<&dyn Engine> {
+        None
+    }
+
+    /// The number of rows the system expects an extract to have; `None` when it cannot tell cheaply.
+    async fn estimate(&self, _extract: &Extract, _context: &Context) -> Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+/// What a [`Source`] can do; feeds plan validation, the documentation's matrix and the choice of tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceCaps {
+    /// The name of the system, as in a connection's `type`.
+    pub system: &'static str,
+    /// Whether it takes `source_query`.
+    pub sql: bool,
+    /// Whether all reads of one run can see one state of the data.
+    pub snapshot: bool,
+    /// Whether rows come in the same order at every read of unchanged data.
+    pub ordered: bool,
+}
