@@ -11,6 +11,7 @@ pub mod batches;
 pub mod context;
 pub mod destination;
 pub mod engine;
+pub mod environment;
 pub mod error;
 pub mod extract;
 pub mod format;
@@ -24,4 +25,5 @@ pub mod value;
 
 pub use batches::Batches;
 pub use context::Context;
+pub use environment::Environment;
 pub use error::{Error, ErrorKind, Result};
