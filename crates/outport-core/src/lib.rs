@@ -12,6 +12,7 @@ pub mod config;
 pub mod context;
 pub mod destination;
 pub mod engine;
+pub mod environment;
 pub mod error;
 pub mod export;
 pub mod extract;
@@ -28,4 +29,5 @@ pub mod value;
 
 pub use batches::Batches;
 pub use context::Context;
+pub use environment::Environment;
 pub use error::{Error, ErrorKind, Result};
