@@ -25,6 +25,7 @@ pub mod secret;
 pub mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod text;
 pub mod value;
 
 pub use batches::Batches;
