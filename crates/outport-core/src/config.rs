@@ -24,7 +24,8 @@ pub use schema::json_schema;
 use crate::error::suggestion;
 use crate::export::{Definition, Export, ExportKey, Vocabulary};
 use crate::{Error, ErrorKind, Result};
-use interpolate::Lookup;
+use crate::environment::Environment;
+use interpolate::ReadFile;
 use node::{Key, Node, Origin, Position, Value};
 
 /// The group of exports that name none.
@@ -115,20 +116,20 @@ impl Document {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] with the place.
-    pub fn parse(file: &Text, lookup: &dyn Lookup) -> Result<Self> {
+    pub fn parse(file: &Text, environment: &Environment, read: ReadFile<'_>) -> Result<Self> {
         let origin = Arc::new(Origin { name: file.name.clone(), text: file.text.clone() });
         let mut root = if file.name.ends_with(".toml") { toml::parse(&origin)? } else { yaml::parse(&origin)? };
         if !matches!(root.value, Value::Mapping(_)) {
             return Err(Error::new(ErrorKind::Config, format!("expected a mapping with connections and exports, found {}", root.kind()))
                 .at(root.position.location()));
         }
-        interpolate::resolve(&mut root, lookup)?;
+        interpolate::resolve(&mut root, environment, read)?;
         Ok(Self { root })
     }
 
     /// Applies `OUTPORT__SECTION__KEY=value` from the environment; meant for the main file.
-    pub fn with_overrides(mut self, variables: &[(String, String)]) -> Self {
-        overrides::apply(&mut self.root, variables);
+    pub fn with_overrides(mut self, environment: &Environment) -> Self {
+        overrides::apply(&mut self.root, environment);
         self
     }
 

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use super::node::{Key, Node, Origin, Position, Value};
+use crate::environment::Environment;
 
 const PREFIX: &str = "OUTPORT__";
 
 /// Sets what the variables name. A step of the path is matched without regard to case; `-`, `/` and `.` in a key are `_` in a
 /// variable's name. What is not there yet is added, in lower case.
-pub(super) fn apply(root: &mut Node, variables: &[(String, String)]) {
-    let mut sorted: Vec<_> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    sorted.sort();
-    for (name, value) in sorted {
+pub(super) fn apply(root: &mut Node, environment: &Environment) {
+    for (name, value) in environment.with_prefix(PREFIX) {
         let position = Position {
             origin: Arc::new(Origin { name: format!("environment variable {name}"), text: String::new() }),
             line: 0,
             column: 0,
         };
         let path: Vec<&str> = name[PREFIX.len()..].split("__").collect();
-        set(root, &path, Node { value: Value::Plain(value.clone()), position });
+        set(root, &path, Node { value: Value::Plain(value.to_owned()), position });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// [`ErrorKind::Config`] with the place, for what is not TOML.
-pub fn parse(origin: &Arc<Origin>) -> Result<Node> {
+pub(super) fn parse(origin: &Arc<Origin>) -> Result<Node> {
     let table = DeTable::parse(&origin.text).map_err(|error| {
         let at = position(origin, error.span().map_or(0, |span| span.start));
         Error::new(ErrorKind::Config, format!("not valid TOML: {}", error.message().replace('\n', ", "))).at(at.location())

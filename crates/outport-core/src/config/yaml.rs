@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// [`ErrorKind::Config`] with the place, for what is not YAML, a key that stands twice, and a second document.
-pub fn parse(origin: &Arc<Origin>) -> Result<Node> {
+pub(super) fn parse(origin: &Arc<Origin>) -> Result<Node> {
     let mut builder = Builder { origin, stack: Vec::new(), anchors: HashMap::new(), root: None };
     for next in Parser::new_from_str(&origin.text) {
         let (event, span) = next.map_err(|error| {
