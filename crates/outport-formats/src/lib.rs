@@ -3,4 +3,19 @@
 //! Encoders and decoders over bytes, synchronous, without network or async runtime: see [`outport_core::format`] for the
 //! contract that each format implements and for how the work is spread over threads.
 
+pub mod arrow_ipc;
 pub mod packaging;
+pub mod parquet;
+
+use std::sync::Arc;
+
+use outport_core::format::Format;
+
+/// The formats that keep columns together.
+pub fn columnar_formats() -> Vec<Arc<dyn Format>> {
+    vec![
+        Arc::new(self::parquet::Parquet),
+        Arc::new(self::arrow_ipc::ArrowIpc::file()),
+        Arc::new(self::arrow_ipc::ArrowIpc::stream()),
+    ]
+}
