@@ -10,6 +10,6 @@ pub mod source;
 pub mod store;
 pub mod verify;
 
-//pub use destination::FileDestination;
+pub use destination::FileDestination;
 //pub use source::FileSource;
 pub use store::{Credentials, Store};
