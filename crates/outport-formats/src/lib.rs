@@ -3,4 +3,17 @@
 //! Encoders and decoders over bytes, synchronous, without network or async runtime: see [`outport_core::format`] for the
 //! contract that each format implements and for how the work is spread over threads.
 
+pub mod csv;
+pub mod detect;
+pub mod json;
 pub mod packaging;
+mod text;
+
+use std::sync::Arc;
+
+use outport_core::format::Format;
+
+/// The formats that are text: `csv`, `tsv`, `json`, `ndjson`.
+pub fn text_formats() -> Vec<Arc<dyn Format>> {
+    vec![Arc::new(csv::Csv::CSV), Arc::new(csv::Csv::TSV), Arc::new(json::Json::JSON), Arc::new(json::Json::NDJSON)]
+}

@@ -1,0 +1,9 @@
+//! What CSV and JSON share: how scalars are written as text and read from it.
+
+pub(crate) mod cell;
+pub(crate) mod encoding;
+pub(crate) mod options;
+pub(crate) mod pattern;
+pub(crate) mod style;
+pub(crate) mod write;
+pub(crate) mod zone;
