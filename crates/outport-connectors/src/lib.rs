@@ -1,1 +1,3 @@
-//! stub
+//! Systems that Outport reads from and writes to, one room a system.
+
+pub mod files;

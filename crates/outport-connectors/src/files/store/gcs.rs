@@ -1,0 +1,65 @@
+//! Google Cloud Storage.
+
+use object_store::ClientConfigKey;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use outport_core::secret::redact_url;
+use outport_core::{Environment, Result};
+
+use super::remote::{Remote, retries};
+use super::{Credentials, bucket_and_prefix, from_object_store, unknown_option};
+
+const OPTIONS: &[&str] = &[
+    "service_account_path",
+    "service_account_key",
+    "application_credentials",
+    "base_url",
+    "skip_signature",
+    "allow_http",
+    "timeout",
+    "connect_timeout",
+    "proxy_url",
+];
+
+/// A client for `gs://bucket/prefix`: options first, then `GOOGLE_*` variables, then the login that gcloud keeps.
+pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) -> Result<Remote> {
+    use GoogleConfigKey as K;
+    let (bucket, prefix) = bucket_and_prefix(url)?;
+    let mut builder = GoogleCloudStorageBuilder::new().with_retry(retries()).with_bucket_name(bucket);
+
+    let given = |key: &GoogleConfigKey| matches!(key, K::ServiceAccount | K::ServiceAccountKey | K::ApplicationCredentials | K::SkipSignature);
+    let mut parsed = Vec::new();
+    for (name, value) in options {
+        let name = if name == "endpoint" { "base_url" } else { name };
+        let key: GoogleConfigKey = name.to_ascii_lowercase().parse().map_err(|_| unknown_option("gs", name, OPTIONS))?;
+        parsed.push((key, value.expose().clone()));
+    }
+    let own_login = parsed.iter().any(|(key, _)| given(key));
+    for (name, value) in environment.with_prefix("GOOGLE_") {
+        match name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
+            // Two logins at once are refused by the client; the options' own goes before.
+            Ok(key) if !(own_login && given(&key)) => builder = builder.with_config(key, value),
+            _ => {}
+        }
+    }
+    // A login of the builder's own choosing would be read from HOME, behind the back of `environment`.
+    let has_login = own_login || environment.with_prefix("GOOGLE_").any(|(name, _)| {
+        name.to_ascii_lowercase().parse::<GoogleConfigKey>().is_ok_and(|key| given(&key))
+    });
+    if !has_login && let Some(home) = environment.home() {
+        let file = home.join(".config/gcloud/application_default_credentials.json");
+        if file.exists() {
+            builder = builder.with_application_credentials(file.display().to_string());
+        }
+    }
+    for (key, value) in parsed {
+        builder = builder.with_config(key, value);
+    }
+    if builder.get_config_value(&K::BaseUrl).is_some_and(|base| base.starts_with("http://"))
+        && builder.get_config_value(&K::Client(ClientConfigKey::AllowHttp)).as_deref() != Some("true")
+    {
+        return Err(outport_core::Error::new(outport_core::ErrorKind::Config, "base_url is without TLS")
+            .hint("set `allow_http: true` if that is meant"));
+    }
+    let client = builder.build().map_err(|e| from_object_store(e, &redact_url(url)))?;
+    Ok(Remote::new(client, prefix, true))
+}
