@@ -1,1 +1,3 @@
-//! stub
+//! Executes plans: retry, cancellation, concurrency, state, leases.
+
+pub mod state;
