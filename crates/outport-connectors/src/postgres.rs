@@ -9,7 +9,7 @@
 //! | boolean, smallint, integer, bigint, real, double precision | Boolean, Int16, Int32, Int64, Float32, Float64 |
 //! | numeric(p,s) | Decimal128 or Decimal256(p,s); over 76 digits Utf8 |
 //! | numeric | as [`PostgresConfig::numeric`] says |
-//! | text, varchar, char, name, citext, enums | Utf8 |
+//! | text, varchar, char, name, citext, inet, cidr, enums | Utf8 |
 //! | json, jsonb | Utf8 with the extension `arrow.json` |
 //! | uuid | FixedSizeBinary(16) with the extension `arrow.uuid` |
 //! | bytea | Binary |
@@ -19,7 +19,7 @@
 //! | arrays | List, as [`PostgresConfig::arrays`] says |
 //! | composite types | Struct |
 //! | domains | their base type |
-//! | all other built-in types (ranges, network, geometry, bits, money, xml, text search, timetz …) | Utf8, as PostgreSQL writes them |
+//! | all other built-in types (ranges, MAC addresses, geometry, bits, money, xml, text search, timetz …) | Utf8, as PostgreSQL writes them |
 //! | types of extensions | as [`PostgresConfig::unknown_types`] says |
 
 mod catalog;

@@ -165,6 +165,7 @@ fn column(kind: &Kind, policy: OutOfRange) -> Box<dyn Column> {
         }
         Kind::Text | Kind::Json | Kind::Cast | Kind::Unbounded => Box::new(text::Texts::new(text::Form::Text)),
         Kind::Jsonb => Box::new(text::Texts::new(text::Form::Versioned)),
+        Kind::Network => Box::new(text::Texts::new(text::Form::Network)),
         Kind::Bytes => Box::new(text::Texts::new(text::Form::Bytes)),
         Kind::Uuid => Box::new(text::Uuids::default()),
         Kind::Date => Box::new(time::Times::<time::Date>::new(policy)),
