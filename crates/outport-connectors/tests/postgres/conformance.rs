@@ -37,7 +37,8 @@ impl SourceFixture for Fixture {
         let table = dialect.ident(name);
         let mut sql = format!("CREATE TABLE {table} ({});\n", columns.join(", "));
         let options = FormatOptions::new();
-        let values: Vec<_> = rows.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).expect("a formatter")).collect();
+        let values: Vec<_> =
+            rows.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).expect("a formatter")).collect();
         for row in 0..rows.num_rows() {
             let literals: Vec<String> = values
                 .iter()
@@ -51,7 +52,9 @@ impl SourceFixture for Fixture {
     }
 
     fn endless(&self) -> Option<Extract> {
-        Some(Extract::query("SELECT i AS id, 'row ' || i AS name FROM (SELECT generate_series(1, 10000000000) AS i) AS s"))
+        Some(Extract::query(
+            "SELECT i AS id, 'row ' || i AS name FROM (SELECT generate_series(1, 10000000000) AS i) AS s",
+        ))
     }
 
     fn silent(&self) -> Option<Extract> {

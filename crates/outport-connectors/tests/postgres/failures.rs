@@ -32,7 +32,8 @@ async fn every_way_to_log_in_works_and_a_wrong_password_is_said() {
         server.psql(&format!(
             "SET password_encryption = '{encryption}'; CREATE ROLE {method}_user LOGIN PASSWORD 'p@ss/w:rd%'; CREATE DATABASE with_{method}"
         ));
-        let url = |password: &str| format!("postgres://{method}_user:{password}@127.0.0.1:{}/with_{method}", server.port);
+        let url =
+            |password: &str| format!("postgres://{method}_user:{password}@127.0.0.1:{}/with_{method}", server.port);
         let right = source(&server, json!({"url": url("p%40ss%2Fw%3Ard%25")}));
         assert_eq!(shown(&query(&right, "SELECT current_user").await), format!("{method}_user"));
         let error = refused(json!({"url": url(CANARY)}), &[]).await;
@@ -43,7 +44,8 @@ async fn every_way_to_log_in_works_and_a_wrong_password_is_said() {
 
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("pgpass");
-        std::fs::write(&file, format!("other:*:*:*:no\n127.0.0.1:*:with_{method}:{method}_user:p@ss/w\\:rd%\n")).expect("a file");
+        std::fs::write(&file, format!("other:*:*:*:no\n127.0.0.1:*:with_{method}:{method}_user:p@ss/w\\:rd%\n"))
+            .expect("a file");
         let file = file.to_str().expect("UTF-8").to_owned();
         let config = serde_json::from_value(none).expect("a configuration");
         let environment = |name: &str| (name == "PGPASSFILE").then(|| file.clone());
@@ -60,7 +62,8 @@ async fn what_is_not_there_is_said() {
     assert_eq!(database.kind(), ErrorKind::NotFound);
     assert!(database.to_string().contains("database \"nowhere\" does not exist"), "{database}");
 
-    let user = refused(json!({"host": "127.0.0.1", "port": server.port, "user": "nobody2", "password": CANARY}), &[]).await;
+    let user =
+        refused(json!({"host": "127.0.0.1", "port": server.port, "user": "nobody2", "password": CANARY}), &[]).await;
     assert_eq!(user.kind(), ErrorKind::Auth, "{user}");
 
     let tls = refused(at("postgres?sslmode=require"), &[]).await;
@@ -94,7 +97,8 @@ async fn a_port_that_speaks_something_else_is_said() {
 async fn a_server_that_says_nothing_is_given_up() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let error = refused(json!({"host": "127.0.0.1", "port": port, "sslmode": "disable", "connect_timeout": 1}), &[]).await;
+    let error =
+        refused(json!({"host": "127.0.0.1", "port": port, "sslmode": "disable", "connect_timeout": 1}), &[]).await;
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Connection, true), "{error}");
 }
 
@@ -107,7 +111,11 @@ async fn permission_and_urls_are_checked() {
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(error.to_string().contains("permission denied for table hidden"), "{error}");
 
-    for url in [format!("mysql://u:{CANARY}@h/d"), format!("postgres://u:{CANARY}@h:99999/d"), format!("postgres://u:{CANARY}@h/d?sslmod=require")] {
+    for url in [
+        format!("mysql://u:{CANARY}@h/d"),
+        format!("postgres://u:{CANARY}@h:99999/d"),
+        format!("postgres://u:{CANARY}@h/d?sslmod=require"),
+    ] {
         assert_eq!(refused(json!({"url": url}), &[]).await.kind(), ErrorKind::Config);
     }
     let unknown: Result<PostgresConfig, _> = serde_json::from_value(json!({"hots": "x"}));

@@ -37,7 +37,8 @@ async fn slices_come_in_order_and_leave_nothing_out() {
     narrowed.columns = Some(vec!["id".into()]);
     narrowed.filter = Some("id % 2 = 0 OR false -- even".into());
     let bound = |value: i64, inclusive| Some(Bound { value: Value::Int(value.into()), inclusive });
-    narrowed.range = Some(Range { column: "id".into(), lower: bound(10, false), upper: bound(ROWS - 10, true), nulls: false });
+    narrowed.range =
+        Some(Range { column: "id".into(), lower: bound(10, false), upper: bound(ROWS - 10, true), nulls: false });
     let found = read(&source, &narrowed, &context()).await.expect("rows");
     assert_eq!(ids(&found), (12..=ROWS - 10).step_by(2).collect::<Vec<_>>());
     narrowed.limit = Some(5);

@@ -4,6 +4,7 @@
 mod server;
 
 mod conformance;
+mod encryption;
 mod failures;
 mod large;
 mod reading;
@@ -43,7 +44,10 @@ async fn query(source: &Postgres, sql: &str) -> RecordBatch {
 
 /// A batch as `psql -At` would print it, NULL as `∅`.
 fn shown(batch: &RecordBatch) -> String {
-    let options = FormatOptions::new().with_null("∅").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f")).with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
+    let options = FormatOptions::new()
+        .with_null("∅")
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
     let columns: Vec<ArrayFormatter<'_>> =
         batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).expect("a formatter")).collect();
     (0..batch.num_rows())

@@ -21,7 +21,10 @@ async fn rows_without_columns_are_counted() {
 async fn the_widest_table_is_read() {
     let Some(server) = PostgresServer::shared() else { return };
     let columns: Vec<String> = (0..1600).map(|n| format!("c{n} int")).collect();
-    server.psql(&format!("CREATE TABLE wide ({}); INSERT INTO wide (c0, c1599) SELECT i, -i FROM generate_series(1, 100) AS i", columns.join(", ")));
+    server.psql(&format!(
+        "CREATE TABLE wide ({}); INSERT INTO wide (c0, c1599) SELECT i, -i FROM generate_series(1, 100) AS i",
+        columns.join(", ")
+    ));
     let found = read(&source(&server, json!({})), &Extract::table("wide"), &context()).await.expect("rows");
     assert_eq!((found.num_rows(), found.num_columns()), (100, 1600));
     assert_eq!(found.column(1599).as_primitive::<arrow::datatypes::Int32Type>().value(99), -100);
@@ -73,7 +76,10 @@ async fn statements_tell_how_many_rows_they_touched() {
     let Some(server) = PostgresServer::shared() else { return };
     let source = source(&server, json!({}));
     assert_eq!(source.execute("CREATE TABLE touched (i int)", &context()).await.expect("created"), 0);
-    assert_eq!(source.execute("INSERT INTO touched SELECT generate_series(1, 42)", &context()).await.expect("inserted"), 42);
+    assert_eq!(
+        source.execute("INSERT INTO touched SELECT generate_series(1, 42)", &context()).await.expect("inserted"),
+        42
+    );
     assert_eq!(source.execute("DELETE FROM touched WHERE i > 40", &context()).await.expect("deleted"), 2);
     let found = source.query("SELECT max(i), count(*) FROM touched", &context()).await.expect("a query");
     assert_eq!(shown(&found.collect().await.expect("rows")[0]), "40|40");

@@ -85,9 +85,11 @@ async fn floats_keep_every_bit() {
         "SELECT v::float8, v::float4 AS w FROM (VALUES (1, '0.1'), (2, 'NaN'), (3, '-Infinity'), (4, '1e-30'), (5, '-0')) AS t(n, v) ORDER BY n",
     )
     .await;
-    let doubles: Vec<u64> = found.column(0).as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect();
+    let doubles: Vec<u64> =
+        found.column(0).as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect();
     assert_eq!(doubles, [0.1, f64::NAN, f64::NEG_INFINITY, 1e-30, -0.0].map(f64::to_bits));
-    let singles: Vec<u32> = found.column(1).as_primitive::<Float32Type>().values().iter().map(|v| v.to_bits()).collect();
+    let singles: Vec<u32> =
+        found.column(1).as_primitive::<Float32Type>().values().iter().map(|v| v.to_bits()).collect();
     assert_eq!(singles, [0.1, f32::NAN, f32::NEG_INFINITY, 1e-30, -0.0].map(f32::to_bits));
 }
 
@@ -108,7 +110,19 @@ async fn json_and_uuid_carry_their_extension() {
 #[tokio::test]
 async fn numerics_lose_nothing() {
     let Some(server) = PostgresServer::shared() else { return };
-    let values = ["0", "0.01", "-0.01", "1", "10000", "9999.99", "-12345678.90", "123456789012345678901234567890123456.78", "NULL", "100000000", "0.10"];
+    let values = [
+        "0",
+        "0.01",
+        "-0.01",
+        "1",
+        "10000",
+        "9999.99",
+        "-12345678.90",
+        "123456789012345678901234567890123456.78",
+        "NULL",
+        "100000000",
+        "0.10",
+    ];
     for (sql_type, expected) in [
         ("numeric(38,2)", DataType::Decimal128(38, 2)),
         ("numeric(60,7)", DataType::Decimal256(60, 7)),
@@ -131,7 +145,13 @@ async fn numerics_lose_nothing() {
     assert!(matches!(types[0], DataType::Decimal128(38, 17..)), "{types:?}");
     assert!(matches!(types[1], DataType::Decimal256(76, _)), "{types:?}");
     assert_eq!((&types[2], &types[3]), (&DataType::Utf8, &DataType::Int64));
-    assert!(found.column(1).as_primitive::<Decimal256Type>().value_as_string(0).starts_with("10000000000000000000000000000000000000000.5"));
+    assert!(
+        found
+            .column(1)
+            .as_primitive::<Decimal256Type>()
+            .value_as_string(0)
+            .starts_with("10000000000000000000000000000000000000000.5")
+    );
     assert!(found.column(2).as_string::<i32>().value(0).starts_with("1000000"));
 
     // Or the connection does.
@@ -141,7 +161,12 @@ async fn numerics_lose_nothing() {
     assert_eq!(shown(&fixed), "12.5000");
     assert_eq!(shown(&query(&source(&server, json!({"numeric": "text"})), sql).await), "12.5");
     for wrong in ["1234567.5", "0.00001"] {
-        let error = read(&source(&server, json!({"numeric": "decimal(10, 4)"})), &Extract::query(format!("SELECT {wrong}::numeric AS v")), &context()).await;
+        let error = read(
+            &source(&server, json!({"numeric": "decimal(10, 4)"})),
+            &Extract::query(format!("SELECT {wrong}::numeric AS v")),
+            &context(),
+        )
+        .await;
         let error = error.expect_err("a number that does not fit");
         assert_eq!(error.kind(), ErrorKind::Data);
         assert_eq!(error.to_string(), format!("column \"v\", row 1: {wrong} does not fit decimal(10, 4)"));
@@ -160,7 +185,9 @@ async fn arrays_are_lists() {
         shown(&found),
         "[1, ∅, 3]|[]|∅|[a, it's, ∅, ]|[1.50, 2.00]|[10.0.0.1]|[7, 8]|[true, false]|[2024-01-01]|[{\"a\": 1}]|[1, 2]|[1.5]"
     );
-    let error = read(&source, &Extract::query("SELECT ARRAY[[1,2],[3,4]] AS grid"), &context()).await.expect_err("two dimensions");
+    let error = read(&source, &Extract::query("SELECT ARRAY[[1,2],[3,4]] AS grid"), &context())
+        .await
+        .expect_err("two dimensions");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(error.to_string(), "column \"grid\", row 1: an array of 2 dimensions was found, expected one");
     let text = crate::source(&server, json!({"arrays": "text"}));
@@ -236,8 +263,19 @@ async fn what_is_out_of_range_goes_by_policy() {
     assert_eq!(shown(&query(&policy("text"), sql).await), server.psql(sql));
 
     // The last years of PostgreSQL's calendar are beyond Arrow's, those before the year 1 are not.
-    let found = query(&policy("null"), "SELECT '294276-12-31'::timestamp AS a, '4713-01-01 BC'::timestamptz AS b, '5874897-12-31'::date AS c").await;
+    let found = query(
+        &policy("null"),
+        "SELECT '294276-12-31'::timestamp AS a, '4713-01-01 BC'::timestamptz AS b, '5874897-12-31'::date AS c",
+    )
+    .await;
     assert!(found.column(0).is_null(0) && found.column(1).is_valid(0) && found.column(2).is_valid(0));
-    let found = query(&policy("clamp"), "SELECT '294276-12-31'::timestamp AS a, '4713-01-01 BC'::timestamptz AS b, 'infinity'::numeric AS c").await;
-    assert_eq!(shown(&found), "9999-12-31 23:59:59.999999|0001-01-01 00:00:00+00|99999999999999999999999999999999999999");
+    let found = query(
+        &policy("clamp"),
+        "SELECT '294276-12-31'::timestamp AS a, '4713-01-01 BC'::timestamptz AS b, 'infinity'::numeric AS c",
+    )
+    .await;
+    assert_eq!(
+        shown(&found),
+        "9999-12-31 23:59:59.999999|0001-01-01 00:00:00+00|99999999999999999999999999999999999999"
+    );
 }

@@ -29,7 +29,10 @@ impl PostgresServer {
     /// A server of its own.
     pub(crate) fn start() -> Option<Self> {
         let Some(bin) = find_binaries() else {
-            assert!(std::env::var("OUTPORT_REQUIRE_SERVICES").as_deref() != Ok("1"), "PostgreSQL (initdb) is required and missing");
+            assert!(
+                std::env::var("OUTPORT_REQUIRE_SERVICES").as_deref() != Ok("1"),
+                "PostgreSQL (initdb) is required and missing"
+            );
             eprintln!("SKIPPED: no PostgreSQL server (initdb) was found; install the package postgresql");
             return None;
         };
@@ -40,7 +43,10 @@ impl PostgresServer {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let server = Self { bin, folder, port };
         let data = server.data();
-        run(server.command("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]).arg(&data));
+        run(server
+            .command("initdb")
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data));
         std::fs::write(
             data.join("pg_hba.conf"),
             "local all all trust\n\
@@ -52,6 +58,18 @@ impl PostgresServer {
         .expect("pg_hba.conf");
         server.pg_ctl(&["start"]);
         Some(server)
+    }
+
+    /// Lets the server encrypt, with `server.crt` and `server.key` of a folder.
+    pub(crate) fn encrypt_with(&self, folder: &Path) {
+        for name in ["server.crt", "server.key"] {
+            // What is written into a file keeps its owner and mode, and the server is strict about those of its key.
+            let target = self.data().join(name);
+            run(self.command("install").args(["-m", "600", "/dev/null"]).arg(&target));
+            std::fs::write(&target, std::fs::read(folder.join(name)).expect("a certificate")).expect("a certificate");
+        }
+        self.psql("ALTER SYSTEM SET ssl = on");
+        self.pg_ctl(&["-m", "fast", "restart"]);
     }
 
     /// The folder of the Unix socket.
@@ -74,7 +92,8 @@ impl PostgresServer {
         let mut command = Command::new(self.bin.join("psql"));
         command.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-P", "null=∅", "-d", &self.url(), "-f", "-"]);
         command.env("PGOPTIONS", "-c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=3");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql");
         std::io::Write::write_all(&mut child.stdin.take().expect("stdin"), sql.as_bytes()).expect("sql");
         let output = child.wait_with_output().expect("psql");
         assert!(output.status.success(), "psql: {}\n{sql}", String::from_utf8_lossy(&output.stderr));
@@ -84,12 +103,21 @@ impl PostgresServer {
     fn pg_ctl(&self, arguments: &[&str]) {
         let options = format!("-p {} -h 127.0.0.1 -k '{}' -c fsync=off", self.port, self.folder.path().display());
         let log = self.folder.path().join("log");
-        run(self.command("pg_ctl").arg("-D").arg(self.data()).arg("-w").arg("-l").arg(&log).args(["-o", &options]).args(arguments));
+        run(self
+            .command("pg_ctl")
+            .arg("-D")
+            .arg(self.data())
+            .arg("-w")
+            .arg("-l")
+            .arg(&log)
+            .args(["-o", &options])
+            .args(arguments));
     }
 
-    /// A program of PostgreSQL, which refuses to run as root.
+    /// A program run as the owner of the server, which refuses to run as root.
     fn command(&self, program: &str) -> Command {
-        let program = self.bin.join(program);
+        // What PostgreSQL does not bring along is the system's.
+        let program = Some(self.bin.join(program)).filter(|path| path.exists()).unwrap_or_else(|| program.into());
         let mut command = if is_root() {
             let mut command = Command::new("runuser");
             command.args(["-u", "postgres", "--"]).arg(program);
@@ -104,7 +132,8 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        let stopped = self.command("pg_ctl").arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "stop"]).output();
+        let stopped =
+            self.command("pg_ctl").arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "stop"]).output();
         if !stopped.is_ok_and(|o| o.status.success()) {
             eprintln!("the PostgreSQL server on port {} could not be stopped", self.port);
         }
@@ -116,7 +145,8 @@ fn is_root() -> bool {
 }
 
 fn find_binaries() -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default();
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.flatten().map(|e| e.path().join("bin")).collect())
         .unwrap_or_default();
@@ -130,5 +160,4 @@ fn run(command: &mut Command) {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let status = status.unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(status.success(), "{command:?}: {status}");
-
 }
