@@ -1,5 +1,7 @@
 //! PostgreSQL as a source, against a real server; values are compared with what `psql` prints.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 #[path = "../support/postgres_server.rs"]
 mod server;
 
