@@ -50,7 +50,7 @@ pub(super) struct Decoder {
     /// Rows and bytes in the batch that is being filled.
     rows: usize,
     bytes: usize,
-    /// Rows in the batches before it.
+    /// Rows of the same COPY in the batches before it.
     rows_before: u64,
     begun: bool,
 }
@@ -74,7 +74,7 @@ impl Decoder {
     pub(super) fn message(&mut self, mut message: &[u8]) -> Result<()> {
         if !self.begun {
             message = header(message)?;
-            self.begun = true;
+            (self.begun, self.rows_before) = (true, 0);
             if message.is_empty() {
                 return Ok(());
             }

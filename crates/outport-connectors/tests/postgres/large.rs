@@ -67,6 +67,25 @@ async fn all_slices_see_one_snapshot() {
 }
 
 #[tokio::test]
+async fn an_error_says_in_which_slice() {
+    let Some(server) = PostgresServer::shared() else { return };
+    server.psql(&format!(
+        "CREATE TABLE flawed AS SELECT i::bigint AS id, CASE i WHEN {} THEN 'infinity' ELSE '2024-01-01' END::date AS day, \
+         repeat('x', 90) AS filler FROM generate_series(1, {ROWS}) AS i",
+        ROWS - 1
+    ));
+    let source = source(&server, json!({"parallel": 2}));
+    let error = read(&source, &Extract::table("flawed"), &context()).await.expect_err("infinity");
+    let told = error.to_string();
+    let numbers: Vec<i64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    assert!(told.starts_with("pages from ") && told.contains("column \"day\", row "), "{told}");
+    // The row counts from the page that is named.
+    let counted =
+        format!("SELECT day FROM flawed WHERE ctid >= '({},0)' OFFSET {} LIMIT 1", numbers[0], numbers[3] - 1);
+    assert_eq!(server.psql(&counted), "infinity", "{told}");
+}
+
+#[tokio::test]
 async fn chunks_are_read_as_they_are_then() {
     let Some(server) = PostgresServer::shared() else { return };
     make(&server, "chunked");
