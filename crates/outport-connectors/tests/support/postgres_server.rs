@@ -144,9 +144,11 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
 }
 
+/// The folder named by OUTPORT_TEST_POSTGRES_BIN, one on the PATH, or that of the newest version that Debian installed.
 fn find_binaries() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> =
-        std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default();
+        std::env::var_os("OUTPORT_TEST_POSTGRES_BIN").map(PathBuf::from).into_iter().collect();
+    folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.flatten().map(|e| e.path().join("bin")).collect())
         .unwrap_or_default();
