@@ -21,13 +21,21 @@ pub(super) struct Copies {
     /// The connections, each in its transaction.
     pub(super) sessions: Vec<Session>,
     /// The statements in the order of their rows; connection `n` of `k` runs the statements `n`, `n + k`, `n + 2k` …
-    pub(super) statements: Vec<String>,
+    pub(super) statements: Vec<Statement>,
     /// What each of them gives.
     pub(super) description: Description,
     /// What happens to values out of range.
     pub(super) policy: OutOfRange,
     /// Ends all connections.
     pub(super) interrupt: Interrupt,
+}
+
+/// A COPY statement.
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    pub(super) sql: String,
+    /// How messages name the part of the table it reads, where it reads a part.
+    pub(super) part: Option<String>,
 }
 
 /// What a thread hands over.
@@ -143,7 +151,7 @@ fn start(copies: Copies, context: &Context) -> Result<Vec<Queue>> {
 
 struct Reader {
     session: Session,
-    statements: Vec<String>,
+    statements: Vec<Statement>,
     decoder: Decoder,
     sender: mpsc::Sender<Result<Piece>>,
     warnings: Arc<Warnings>,
@@ -168,11 +176,14 @@ impl Reader {
             }
         };
         for statement in statements.iter() {
-            session.copy_out(statement, |message| {
+            let copied = session.copy_out(&statement.sql, |message| {
                 decoder.message(message)?;
                 if decoder.is_full() { send(decoder) } else { Ok(()) }
+            });
+            copied.and_then(|()| send(decoder)).map_err(|error| match &statement.part {
+                Some(part) => error.context(part),
+                None => error,
             })?;
-            send(decoder)?;
             sender.blocking_send(Ok(Piece::End)).map_err(|_| cancelled())?;
         }
         session.execute("COMMIT")?;

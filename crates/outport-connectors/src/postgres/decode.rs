@@ -50,7 +50,7 @@ pub(super) struct Decoder {
     /// Rows and bytes in the batch that is being filled.
     rows: usize,
     bytes: usize,
-    /// Rows in the batches before it.
+    /// Rows of the same COPY in the batches before it.
     rows_before: u64,
     begun: bool,
 }
@@ -74,7 +74,7 @@ impl Decoder {
     pub(super) fn message(&mut self, mut message: &[u8]) -> Result<()> {
         if !self.begun {
             message = header(message)?;
-            self.begun = true;
+            (self.begun, self.rows_before) = (true, 0);
             if message.is_empty() {
                 return Ok(());
             }
@@ -165,6 +165,7 @@ fn column(kind: &Kind, policy: OutOfRange) -> Box<dyn Column> {
         }
         Kind::Text | Kind::Json | Kind::Cast | Kind::Unbounded => Box::new(text::Texts::new(text::Form::Text)),
         Kind::Jsonb => Box::new(text::Texts::new(text::Form::Versioned)),
+        Kind::Network => Box::new(text::Texts::new(text::Form::Network)),
         Kind::Bytes => Box::new(text::Texts::new(text::Form::Bytes)),
         Kind::Uuid => Box::new(text::Uuids::default()),
         Kind::Date => Box::new(time::Times::<time::Date>::new(policy)),

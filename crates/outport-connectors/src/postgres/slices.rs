@@ -12,13 +12,21 @@ const SLICE_PAGES: u64 = 2048;
 /// Ranges of row addresses are scanned as such from this version of the server on; before it each slice would read the whole table.
 const FIRST_VERSION: u32 = 14;
 
+/// A part of a table.
+pub(super) struct Slice {
+    /// The extract narrowed to it.
+    pub(super) extract: Extract,
+    /// How messages name it.
+    pub(super) name: String,
+}
+
 /// The slices of an extract, in order; `None` where one statement does as well.
 pub(super) fn plan(
     session: &mut Session,
     extract: &Extract,
     facts: TableFacts,
     parallel: usize,
-) -> Result<Option<Vec<Extract>>> {
+) -> Result<Option<Vec<Slice>>> {
     let worthwhile =
         parallel > 1 && facts.plain && facts.pages > 2 * SLICE_PAGES && session.server_version() >= FIRST_VERSION;
     if !worthwhile || extract.limit.is_some() {
@@ -36,8 +44,8 @@ pub(super) fn plan(
     ))
 }
 
-/// The rows of pages `from` to `to`; to the end of the table, however far it has grown, where there is no `to`.
-fn slice(extract: &Extract, from: u64, to: Option<u64>) -> Extract {
+/// The rows of pages `from` up to `to`; to the end of the table, however far it has grown, where there is no `to`.
+fn slice(extract: &Extract, from: u64, to: Option<u64>) -> Slice {
     let mut predicate = format!("ctid >= '({from},0)'::tid");
     if let Some(to) = to {
         predicate.push_str(&format!(" AND ctid < '({to},0)'::tid"));
@@ -45,7 +53,8 @@ fn slice(extract: &Extract, from: u64, to: Option<u64>) -> Extract {
     if let Some(filter) = &extract.filter {
         predicate = format!("{predicate} AND ({filter}\n)");
     }
-    Extract { filter: Some(predicate), ..extract.clone() }
+    let name = format!("pages from {from} on (ctid '({from},0)')");
+    Slice { extract: Extract { filter: Some(predicate), ..extract.clone() }, name }
 }
 
 /// What the planner expects of an extract.

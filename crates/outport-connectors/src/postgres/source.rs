@@ -11,7 +11,7 @@ use outport_core::{Batches, Context, Error, ErrorKind, Result};
 
 use super::catalog::{self, TableFacts};
 use super::config::{Consistency, PostgresConfig};
-use super::copy::{self, Copies};
+use super::copy::{self, Copies, Statement};
 use super::describe::describe;
 use super::session::Session;
 use super::settings::Settings;
@@ -174,7 +174,7 @@ fn open(
                     Err(error) => return Err(error),
                 }
             }
-            slices.iter().map(|slice| description.copy(slice)).collect()
+            slices.into_iter().map(|s| Statement { sql: description.copy(&s.extract), part: Some(s.name) }).collect()
         }
         None => {
             let whole = extract.filter.is_none() && extract.range.is_none() && extract.limit.is_none();
@@ -183,7 +183,7 @@ fn open(
             } else {
                 None
             };
-            vec![copied.unwrap_or_else(|| description.copy(extract))]
+            vec![Statement { sql: copied.unwrap_or_else(|| description.copy(extract)), part: None }]
         }
     };
     sessions.insert(0, leader);

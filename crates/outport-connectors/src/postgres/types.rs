@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Json,
     /// JSON behind a byte for its version.
     Jsonb,
+    /// An address with its netmask, written as text.
+    Network,
     Bytes,
     Uuid,
     Date,
@@ -74,7 +76,7 @@ impl Kind {
             Self::Float64 => DataType::Float64,
             Self::Decimal(precision @ ..=38, scale) => DataType::Decimal128(*precision, *scale),
             Self::Decimal(precision, scale) => DataType::Decimal256(*precision, *scale),
-            Self::Text | Self::Json | Self::Jsonb | Self::Cast | Self::Unbounded => DataType::Utf8,
+            Self::Text | Self::Network | Self::Json | Self::Jsonb | Self::Cast | Self::Unbounded => DataType::Utf8,
             Self::Bytes => DataType::Binary,
             Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Date => DataType::Date32,
@@ -176,6 +178,8 @@ impl Resolver<'_> {
             "text" | "varchar" | "bpchar" | "name" => Kind::Text,
             "json" => Kind::Json,
             "jsonb" => Kind::Jsonb,
+            // The cast to text adds /32 to a plain address, which PostgreSQL itself does not show.
+            "inet" | "cidr" => Kind::Network,
             "bytea" => Kind::Bytes,
             "uuid" => Kind::Uuid,
             "date" => ranged(Kind::Date),

@@ -223,9 +223,6 @@ impl fmt::Display for Shown<'_> {
         for at in i32::from(self.weight) + 1..(groups.len() as i32).min(i32::from(self.weight) + 40) {
             fraction.push_str(&format!("{:04}", group(at)));
         }
-        if self.weight < -1 {
-            fraction.insert_str(0, &"0000".repeat(usize::from((-1 - self.weight).unsigned_abs())));
-        }
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.trim_end_matches('0');
         let sign = if self.sign == NEGATIVE { "-" } else { "" };

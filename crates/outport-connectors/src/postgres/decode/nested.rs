@@ -43,6 +43,9 @@ impl Column for Lists {
             1 => {
                 let (count, mut rest) = take_i32(rest)?;
                 rest = rest.get(4..).ok_or_else(|| malformed("an array that ends early"))?;
+                if count < 0 {
+                    return Err(malformed("an array with a negative length"));
+                }
                 for _ in 0..count {
                     rest = append_next(self.elements.as_mut(), rest)?;
                 }

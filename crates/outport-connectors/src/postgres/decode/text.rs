@@ -1,5 +1,7 @@
 //! Text, JSON, bytes and UUIDs: copied as they are.
 
+use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, NullBufferBuilder, StringArray};
@@ -14,6 +16,8 @@ pub(super) enum Form {
     Text,
     /// Text behind a byte that says which version of the type's format it is, 1 so far.
     Versioned,
+    /// An IP address with its netmask, which becomes text.
+    Network,
     Bytes,
 }
 
@@ -50,6 +54,11 @@ impl Column for Texts {
         let field = match (self.form, field) {
             (Form::Text | Form::Bytes, field) => field,
             (Form::Versioned, [1, json @ ..]) => json,
+            (Form::Network, field) => {
+                write_network(field, &mut self.values)?;
+                self.nulls.append_non_null();
+                return self.end();
+            }
             (Form::Versioned, _) => return Err(malformed("a jsonb that is not of version 1")),
         };
         self.values.extend_from_slice(field);
@@ -79,6 +88,25 @@ impl Column for Texts {
         })?;
         Ok(Arc::new(array))
     }
+}
+
+/// Writes an address as PostgreSQL does: without the netmask where it is that of a single host, unless it is a `cidr`.
+fn write_network(field: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    // Family, bits of the netmask, whether it is a cidr, and the length of the address behind them.
+    let (address, bits, is_cidr): (IpAddr, u8, bool) = match field {
+        [_, bits, is_cidr, 4, address @ ..] => match <[u8; 4]>::try_from(address) {
+            Ok(address) => (address.into(), *bits, *is_cidr != 0),
+            Err(_) => return Err(malformed("an address that ends early")),
+        },
+        [_, bits, is_cidr, 16, address @ ..] => match <[u8; 16]>::try_from(address) {
+            Ok(address) => (address.into(), *bits, *is_cidr != 0),
+            Err(_) => return Err(malformed("an address that ends early")),
+        },
+        _ => return Err(malformed("an address of an unknown family")),
+    };
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    let written = if is_cidr || bits != all { write!(out, "{address}/{bits}") } else { write!(out, "{address}") };
+    written.map_err(|e| Error::new(ErrorKind::Internal, format!("an address could not be written: {e}")))
 }
 
 /// A column of UUIDs.
