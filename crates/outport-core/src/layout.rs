@@ -185,11 +185,7 @@ impl Layout {
             return self.part_name(part);
         };
         let forced = |name: &str| {
-            if name.to_lowercase().ends_with(&format!(".{extension}")) {
-                name.to_owned()
-            } else {
-                format!("{name}.{extension}")
-            }
+            if name.to_lowercase().ends_with(&format!(".{extension}")) { name.to_owned() } else { format!("{name}.{extension}") }
         };
         match (&self.compressed_name, part) {
             (Some(name), Part::Only) => forced(name),

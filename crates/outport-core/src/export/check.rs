@@ -142,11 +142,8 @@ impl Definition {
                     && self.extract_type.is_none()
                 {
                     findings.error(
-                        Error::new(
-                            ErrorKind::Config,
-                            format!("incremental_column \"{column}\" has no effect on a full extract"),
-                        )
-                        .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
+                        Error::new(ErrorKind::Config, format!("incremental_column \"{column}\" has no effect on a full extract"))
+                            .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
                     );
                 }
                 full()
@@ -165,10 +162,8 @@ impl Definition {
                 }
             }
             Some("period") => {
-                let query = findings.require(
-                    self.period_date_query.clone(),
-                    "period_date_query is required when extract_type='period'",
-                );
+                let query = findings
+                    .require(self.period_date_query.clone(), "period_date_query is required when extract_type='period'");
                 if self.source_query.is_none() && self.period_filter_column.is_none() {
                     findings.add("period_filter_column is required when extract_type='period' with source_table");
                 }
@@ -178,11 +173,8 @@ impl Definition {
             Some(other) => {
                 let valid = ["full", "incremental", "period"];
                 findings.error(
-                    Error::new(
-                        ErrorKind::Config,
-                        format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")),
-                    )
-                    .hint(suggestion(other, valid)),
+                    Error::new(ErrorKind::Config, format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")))
+                        .hint(suggestion(other, valid)),
                 );
                 full()
             }
@@ -209,8 +201,7 @@ impl Definition {
         let kind = vocabulary.connection(&name).map(|kind| kind.source);
         match (kind, declared) {
             (Some(None), _) => {
-                findings
-                    .add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
+                findings.add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
                 (name, declared)
             }
             (Some(Some(actual)), Some(declared)) if actual != declared => {
@@ -310,10 +301,8 @@ impl Definition {
             Some("brotli") => Codec::Brotli,
             Some(other) => {
                 let valid = ["none", "gzip", "zip", "zipdeflate", "zstd", "snappy", "lz4", "brotli"];
-                let error = Error::new(
-                    ErrorKind::Config,
-                    format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")),
-                );
+                let error =
+                    Error::new(ErrorKind::Config, format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")));
                 findings.error(match nearest(other, valid) {
                     Some(near) => error.hint(format!("did you mean \"{near}\"?")),
                     None => error,
@@ -328,11 +317,7 @@ impl Definition {
             && !caps.internal_codecs.contains(&codec)
         {
             let valid: Vec<&str> = caps.internal_codecs.iter().map(|c| c.name()).collect();
-            findings.add(format!(
-                "format {format} has no compression '{}'; it has: {}",
-                codec.name(),
-                valid.join(", ")
-            ));
+            findings.add(format!("format {format} has no compression '{}'; it has: {}", codec.name(), valid.join(", ")));
         }
         if let Some(level) = self.compression_level {
             match (codec, codec.levels()) {
@@ -371,9 +356,7 @@ impl Definition {
                 findings.add(format!("{field} must not be empty"));
             }
             if field != "target_path" && template.contains(['/', '\\']) && !template.contains('{') {
-                findings.add(format!(
-                    "{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"
-                ));
+                findings.add(format!("{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"));
             }
         }
         if self.compressed_filename_pattern.is_some() && matches!(compression.codec, Codec::None | Codec::Default) {
@@ -407,8 +390,7 @@ fn connection_name(
     if vocabulary.connection(&name).is_none() {
         let names: Vec<&str> = vocabulary.connections.iter().map(|(n, _)| n.as_str()).collect();
         findings.error(
-            Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0))
-                .hint(suggestion(&name, names)),
+            Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0)).hint(suggestion(&name, names)),
         );
     }
     name
