@@ -207,6 +207,13 @@ impl Warnings {
 pub trait Journal: Send + Sync {
     /// Records the whole intent; a later call replaces an earlier one of the same run.
     async fn record(&self, intent: &Intent) -> Result<()>;
+
+    /// Told of each step that changed something outside, such as `visible sales/orders.csv`; nothing needs to be kept.
+    ///
+    /// Tests stop the process here, to see that the next run can deal with what is left.
+    async fn reached(&self, _step: &str) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A journal that forgets, for runs without a state.

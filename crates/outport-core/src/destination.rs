@@ -34,22 +34,52 @@ pub struct DestinationCaps {
 }
 
 /// What a run is about to make visible; written down before it does.
+///
+/// It is recorded when the writing begins (temporary names and uploads alone), again when all data is complete but not yet
+/// visible (`receipt` and everything that is needed to finish the work), and once more when it is published.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
     /// The run.
     pub run_id: Uuid,
     /// The final paths, in the order in which they become visible.
     pub paths: Vec<String>,
-    /// Temporary files that belong to the run.
+    /// Temporary files that belong to the run; once there is a receipt, one for each path and in their order.
     pub temporary: Vec<String>,
-    /// Multipart uploads that are open: path and the store's upload id.
-    pub uploads: Vec<(String, String)>,
+    /// Multipart uploads that are open.
+    pub uploads: Vec<Upload>,
+    /// What stood at each path before the run, as the store's tag of it; `None` where there was nothing.
+    #[serde(default)]
+    pub previous: Vec<Option<String>>,
+    /// Files of the previous run of the same export that this run makes superfluous.
+    #[serde(default)]
+    pub obsolete: Vec<String>,
     /// The manifest that marks the run as published; its path.
     pub manifest: Option<String>,
+    /// The bytes of that manifest.
+    #[serde(default)]
+    pub manifest_body: Option<String>,
+    /// The run whose manifest stood there before.
+    #[serde(default)]
+    pub replaces: Option<Uuid>,
+    /// The trigger file that comes last; its path.
+    #[serde(default)]
+    pub trigger: Option<String>,
     /// Whether every path holds its final content, so that only the trigger and the books are left.
     pub published: bool,
-    /// The receipt, once `published`.
+    /// The receipt, once all data is complete.
     pub receipt: Option<Receipt>,
+}
+
+/// A multipart upload: nothing of it is visible until it is completed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// The final path.
+    pub path: String,
+    /// The store's id of the upload.
+    pub id: String,
+    /// The store's tags of its parts in order, once all are there; empty while it is being written.
+    #[serde(default)]
+    pub parts: Vec<String>,
 }
 
 /// What became of a run that died.

@@ -8,20 +8,27 @@
 //! function over values.
 
 pub mod batches;
+pub mod config;
 pub mod context;
 pub mod destination;
 pub mod engine;
+pub mod environment;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod format;
 pub mod layout;
 pub mod manifest;
+pub mod placeholder;
+pub mod plan;
 pub mod secret;
 pub mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod text;
 pub mod value;
 
 pub use batches::Batches;
 pub use context::Context;
+pub use environment::Environment;
 pub use error::{Error, ErrorKind, Result};

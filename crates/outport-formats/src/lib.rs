@@ -4,8 +4,12 @@
 //! contract that each format implements and for how the work is spread over threads.
 
 pub mod arrow_ipc;
+pub mod csv;
+pub mod detect;
+pub mod json;
 pub mod packaging;
 pub mod parquet;
+mod text;
 
 use std::sync::Arc;
 
@@ -18,4 +22,9 @@ pub fn columnar_formats() -> Vec<Arc<dyn Format>> {
         Arc::new(self::arrow_ipc::ArrowIpc::file()),
         Arc::new(self::arrow_ipc::ArrowIpc::stream()),
     ]
+}
+
+/// The formats that are text: `csv`, `tsv`, `json`, `ndjson`.
+pub fn text_formats() -> Vec<Arc<dyn Format>> {
+    vec![Arc::new(csv::Csv::CSV), Arc::new(csv::Csv::TSV), Arc::new(json::Json::JSON), Arc::new(json::Json::NDJSON)]
 }

@@ -10,7 +10,14 @@ use outport_formats::packaging::{Block, BlockCompressor, Packager, Wrapping};
 
 /// The content that `check_packages.py` expects, in chunks.
 fn chunks() -> Vec<Vec<u8>> {
-    (0..8).map(|part| (0..20_000).map(|i| format!("{},row {}\n", part * 20_000 + i, i * 7919 % 1013)).collect::<String>().into_bytes()).collect()
+    (0..8)
+        .map(|part| {
+            (0..20_000)
+                .map(|i| format!("{},row {}\n", part * 20_000 + i, i * 7919 % 1013))
+                .collect::<String>()
+                .into_bytes()
+        })
+        .collect()
 }
 
 fn compressed(compressor: Option<&dyn BlockCompressor>, chunk: Vec<u8>) -> Block {
@@ -65,7 +72,9 @@ fn python_and_the_command_line_read_every_package() {
     ] {
         for file in files {
             match Command::new(tool).args(arguments).arg(folder.path().join(file)).output() {
-                Ok(output) => assert!(output.status.success(), "{tool} {file}: {}", String::from_utf8_lossy(&output.stderr)),
+                Ok(output) => {
+                    assert!(output.status.success(), "{tool} {file}: {}", String::from_utf8_lossy(&output.stderr))
+                }
                 Err(_) => eprintln!("SKIPPED: {tool} is missing"),
             }
         }
@@ -86,7 +95,9 @@ fn a_zip_beyond_four_gigabytes_is_read_by_python() {
         packager.append(block.clone(), &mut out).unwrap();
     }
     packager.end_entry(&mut out).unwrap();
-    packager.append_entry("small.csv", None, 5, &mut [Ok(Block::Raw(b"a,b\n1".to_vec()))].into_iter(), &mut out).unwrap();
+    packager
+        .append_entry("small.csv", None, 5, &mut [Ok(Block::Raw(b"a,b\n1".to_vec()))].into_iter(), &mut out)
+        .unwrap();
     packager.finish(&mut out).unwrap();
     out.flush().unwrap();
     drop(out);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, TimeUnit};
-use outport_core::format::{DecodeSettings, EncodeSettings, Format, FormatOptions, MemoryInput, decode_all, encode_all};
+use outport_core::format::{
+    DecodeSettings, EncodeSettings, Format, FormatOptions, MemoryInput, decode_all, encode_all,
+};
 use outport_formats::columnar_formats;
 use proptest::prelude::*;
 
@@ -25,9 +27,13 @@ fn table(rows: &[(Option<i64>, String, Option<f64>)]) -> RecordBatch {
     let nanos = TimestampNanosecondArray::from_iter(rows.iter().map(|row| row.0));
     let days: Date32Array = rows.iter().map(|row| row.0.map(|i| (i % 100_000) as i32)).collect();
     let decimals: Decimal128Array = rows.iter().map(|row| row.0.map(i128::from)).collect();
-    let wide: Decimal256Array = rows.iter().map(|row| row.0.map(|i| arrow::datatypes::i256::from_i128(i.into()))).collect();
-    let codes: DictionaryArray<Int32Type> = rows.iter().map(|row| row.0.map(|i| ["a", "b", ""][(i & 1) as usize])).collect();
-    let uuids = FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows.iter().map(|row| row.0.map(|i| [i as u8; 16])), 16).unwrap();
+    let wide: Decimal256Array =
+        rows.iter().map(|row| row.0.map(|i| arrow::datatypes::i256::from_i128(i.into()))).collect();
+    let codes: DictionaryArray<Int32Type> =
+        rows.iter().map(|row| row.0.map(|i| ["a", "b", ""][(i & 1) as usize])).collect();
+    let uuids =
+        FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows.iter().map(|row| row.0.map(|i| [i as u8; 16])), 16)
+            .unwrap();
 
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| if row.0.is_some() { row.1.len() % 4 } else { 0 }));
     let items = *offsets.last().unwrap() as usize;
@@ -46,7 +52,10 @@ fn table(rows: &[(Option<i64>, String, Option<f64>)]) -> RecordBatch {
         }
         maps.append(true).unwrap();
     }
-    let outer = Fields::from(vec![Field::new("lists", lists.data_type().clone(), true), Field::new("i", DataType::Int64, true)]);
+    let outer = Fields::from(vec![
+        Field::new("lists", lists.data_type().clone(), true),
+        Field::new("i", DataType::Int64, true),
+    ]);
     let structs = StructArray::new(outer, vec![Arc::new(lists.clone()), Arc::new(ints.clone())], Some(nulls));
 
     let mut columns: Vec<(&str, ArrayRef)> = vec![
@@ -73,12 +82,14 @@ fn table(rows: &[(Option<i64>, String, Option<f64>)]) -> RecordBatch {
 
 /// `batch` with the types that `format` has said it will come back with.
 fn stored(batch: &RecordBatch, read: &Schema) -> RecordBatch {
-    let columns = batch.columns().iter().zip(read.fields()).map(|(a, f)| arrow::compute::cast(a, f.data_type()).unwrap());
+    let columns =
+        batch.columns().iter().zip(read.fields()).map(|(a, f)| arrow::compute::cast(a, f.data_type()).unwrap());
     RecordBatch::try_new(Arc::new(read.clone()), columns.collect()).unwrap()
 }
 
 fn check(format: &dyn Format, batch: &RecordBatch, options: &[(&str, &str)]) {
-    let settings = EncodeSettings { options: FormatOptions::from_pairs(options.iter().copied()), ..EncodeSettings::default() };
+    let settings =
+        EncodeSettings { options: FormatOptions::from_pairs(options.iter().copied()), ..EncodeSettings::default() };
     let bytes = encode_all(format, &batch.schema(), std::slice::from_ref(batch), &settings).unwrap();
     let input = Arc::new(MemoryInput::new("t", bytes));
     let (schema, batches) = decode_all(format, input, &DecodeSettings::default()).unwrap();
@@ -110,7 +121,8 @@ proptest! {
 #[test]
 fn a_huge_value_is_read_back() {
     let text = "0123456789abcdef".repeat(1 << 20);
-    let batch = RecordBatch::try_from_iter([("s", Arc::new(StringArray::from(vec!["", &text, "x"])) as ArrayRef)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("s", Arc::new(StringArray::from(vec!["", &text, "x"])) as ArrayRef)]).unwrap();
     for format in columnar_formats() {
         check(&*format, &batch, &[]);
     }
@@ -119,7 +131,8 @@ fn a_huge_value_is_read_back() {
 #[test]
 fn extension_types_are_kept() {
     let field = |name: &str, data_type, extension: &str| {
-        Field::new(name, data_type, true).with_metadata([("ARROW:extension:name".to_owned(), extension.to_owned())].into())
+        Field::new(name, data_type, true)
+            .with_metadata([("ARROW:extension:name".to_owned(), extension.to_owned())].into())
     };
     let schema = Arc::new(Schema::new(vec![
         field("id", DataType::FixedSizeBinary(16), "arrow.uuid"),
@@ -130,7 +143,8 @@ fn extension_types_are_kept() {
     let batch = RecordBatch::try_new(schema, vec![Arc::new(ids), Arc::new(docs)]).unwrap();
     for format in columnar_formats() {
         let bytes = encode_all(&*format, &batch.schema(), &[batch.clone()], &EncodeSettings::default()).unwrap();
-        let (schema, _) = decode_all(&*format, Arc::new(MemoryInput::new("t", bytes)), &DecodeSettings::default()).unwrap();
+        let (schema, _) =
+            decode_all(&*format, Arc::new(MemoryInput::new("t", bytes)), &DecodeSettings::default()).unwrap();
         for (field, name) in schema.fields().iter().zip(["arrow.uuid", "arrow.json"]) {
             assert_eq!(field.extension_type_name(), Some(name), "{}", format.name());
         }
@@ -142,11 +156,14 @@ fn pyarrow_and_duckdb_read_what_is_written() {
     let Some(python) = readers::python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<_> = (0..5000i64)
-        .map(|i| ((i % 7 > 0).then_some(i * 1_000_003), format!("text {}", i % 90), (i % 5 > 0).then_some(i as f64 / 8.0)))
+        .map(|i| {
+            ((i % 7 > 0).then_some(i * 1_000_003), format!("text {}", i % 90), (i % 5 > 0).then_some(i as f64 / 8.0))
+        })
         .collect();
     let batch = table(&rows);
     let write = |name: &str, format: &dyn Format, options: &[(&str, &str)]| {
-        let settings = EncodeSettings { options: FormatOptions::from_pairs(options.iter().copied()), ..EncodeSettings::default() };
+        let settings =
+            EncodeSettings { options: FormatOptions::from_pairs(options.iter().copied()), ..EncodeSettings::default() };
         let bytes = encode_all(format, &batch.schema(), std::slice::from_ref(&batch), &settings).unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
     };
@@ -162,9 +179,11 @@ fn pyarrow_and_duckdb_read_what_is_written() {
 
 #[test]
 fn timestamps_in_seconds_become_milliseconds_in_parquet() {
-    let batch = RecordBatch::try_from_iter([("at", Arc::new(TimestampSecondArray::from(vec![1, -1])) as ArrayRef)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("at", Arc::new(TimestampSecondArray::from(vec![1, -1])) as ArrayRef)]).unwrap();
     let format = &columnar_formats()[0];
     let bytes = encode_all(&**format, &batch.schema(), &[batch], &EncodeSettings::default()).unwrap();
-    let (schema, _) = decode_all(&**format, Arc::new(MemoryInput::new("t", bytes)), &DecodeSettings::default()).unwrap();
+    let (schema, _) =
+        decode_all(&**format, Arc::new(MemoryInput::new("t", bytes)), &DecodeSettings::default()).unwrap();
     assert_eq!(*schema.field(0).data_type(), DataType::Timestamp(TimeUnit::Millisecond, None));
 }

@@ -34,7 +34,8 @@ fn files_and_streams_are_read_back_with_every_codec() {
     let batch = numbers(70_000);
     for format in BOTH {
         for codec in [Codec::Default, Codec::None, Codec::Lz4, Codec::Zstd, Codec::Zip] {
-            let (schema, batches) = decode(encode(&format(), &batch.schema(), &[batch.clone(), batch.slice(5, 9)], codec)).unwrap();
+            let (schema, batches) =
+                decode(encode(&format(), &batch.schema(), &[batch.clone(), batch.slice(5, 9)], codec)).unwrap();
             assert_eq!(batches.len(), 3, "65536 rows a batch");
             let expected = arrow::compute::concat_batches(&schema, &[batch.clone(), batch.slice(5, 9)]).unwrap();
             assert_eq!(arrow::compute::concat_batches(&schema, &batches).unwrap(), expected);
@@ -80,7 +81,9 @@ fn dictionaries_change_in_a_stream_and_are_dissolved_in_a_file() {
     let options = FormatOptions::default();
     let kind = schema.field(0).data_type();
     assert_eq!(ArrowIpc::stream().fidelity(kind, &options), Fidelity::Exact);
-    assert!(matches!(ArrowIpc::file().fidelity(kind, &options), Fidelity::Lossy(why) if why.starts_with("it is stored as Utf8")));
+    assert!(
+        matches!(ArrowIpc::file().fidelity(kind, &options), Fidelity::Lossy(why) if why.starts_with("it is stored as Utf8"))
+    );
     let stream = FormatOptions::from_pairs([("stream", "true")]);
     assert_eq!(ArrowIpc::file().fidelity(kind, &stream), Fidelity::Exact);
 }
@@ -88,7 +91,8 @@ fn dictionaries_change_in_a_stream_and_are_dissolved_in_a_file() {
 #[test]
 fn columns_are_read_by_name_and_pieces_in_any_order() {
     let batch = numbers(10);
-    let settings = EncodeSettings { options: FormatOptions::from_pairs([("batch_size", "4")]), ..EncodeSettings::default() };
+    let settings =
+        EncodeSettings { options: FormatOptions::from_pairs([("batch_size", "4")]), ..EncodeSettings::default() };
     let bytes = encode_all(&ArrowIpc::file(), &batch.schema(), &[batch.clone()], &settings).unwrap();
     let only = DecodeSettings { columns: Some(vec!["s".to_owned()]), ..DecodeSettings::default() };
     let mut decoder = ArrowIpc::file().decoder(Arc::new(MemoryInput::new("t.arrow", bytes)), &only).unwrap();
@@ -135,6 +139,8 @@ fn levels_and_foreign_codecs_are_refused() {
         let settings = EncodeSettings { compression: Compression { codec, level }, ..EncodeSettings::default() };
         ArrowIpc::file().encoder(&schema, &settings).err().unwrap()
     };
-    assert!(error(Codec::Zstd, Some(3)).message().starts_with("compression_level not supported for compression type zstd"));
+    assert!(
+        error(Codec::Zstd, Some(3)).message().starts_with("compression_level not supported for compression type zstd")
+    );
     assert_eq!(error(Codec::Gzip, None).message(), "arrow has no compression gzip");
 }

@@ -41,7 +41,8 @@ fn unpack(bytes: Vec<u8>, codec: Codec) -> std::io::Result<Vec<u8>> {
 }
 
 fn chunks() -> Vec<Vec<u8>> {
-    let text = |from: usize| (from..from + 9_000).map(|i| format!("{i},customer {}\n", i * 7919 % 1013)).collect::<String>();
+    let text =
+        |from: usize| (from..from + 9_000).map(|i| format!("{i},customer {}\n", i * 7919 % 1013)).collect::<String>();
     let noise = (0..100_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     vec![text(0).into_bytes(), Vec::new(), noise, text(9_000).into_bytes(), vec![b'x'; 1_000_000], vec![b'y']]
 }
@@ -64,7 +65,8 @@ fn every_wrapping_and_level_is_read_back() {
     for wrapping in ALL.into_iter().filter(|wrapping| *wrapping != Wrapping::TarGz) {
         let codec = codec_of(wrapping);
         let levels = codec.levels().filter(|_| wrapping != Wrapping::Plain);
-        for level in levels.map_or(vec![None], |levels| vec![None, Some(*levels.start()), Some((*levels.end()).min(9))]) {
+        for level in levels.map_or(vec![None], |levels| vec![None, Some(*levels.start()), Some((*levels.end()).min(9))])
+        {
             let bytes = pack(wrapping, level, &chunks());
             assert_eq!(detect(if codec == Codec::Brotli { "t.br" } else { "t" }, &bytes), codec);
             assert!(unpack(bytes, codec).unwrap() == whole, "{wrapping:?} {level:?}");
@@ -75,7 +77,8 @@ fn every_wrapping_and_level_is_read_back() {
 
 #[test]
 fn gzip_and_zstd_are_read_through_all_their_members() {
-    for (wrapping, codec) in [(Wrapping::Gzip, Codec::Gzip), (Wrapping::Zstd, Codec::Zstd), (Wrapping::Lz4, Codec::Lz4)] {
+    for (wrapping, codec) in [(Wrapping::Gzip, Codec::Gzip), (Wrapping::Zstd, Codec::Zstd), (Wrapping::Lz4, Codec::Lz4)]
+    {
         let both = [pack(wrapping, None, &[b"one,".to_vec()]), pack(wrapping, None, &[b"two".to_vec()])].concat();
         assert_eq!(unpack(both, codec).unwrap(), b"one,two", "{codec:?}");
     }
@@ -119,7 +122,8 @@ fn an_archive_of_several_files_is_refused_with_their_names() {
 
 #[test]
 fn wrong_levels_are_refused_in_the_words_of_the_contract() {
-    let message = |codec, level| check_level(Compression { codec, level: Some(level) }).unwrap_err().message().to_owned();
+    let message =
+        |codec, level| check_level(Compression { codec, level: Some(level) }).unwrap_err().message().to_owned();
     assert_eq!(message(Codec::None, 3), "compression_level requires compression to be set");
     assert_eq!(message(Codec::Snappy, 3), "compression_level not supported for compression type snappy");
     assert_eq!(message(Codec::Gzip, 0), "compression_level for gzip must be between 1 and 9, found 0");

@@ -190,7 +190,9 @@ fn load(source: &Source, name: &str) -> Result<ArrowReaderMetadata> {
     let metadata = Arc::new(repair::repaired(metadata, source.len()).map_err(wrong)?);
     let loaded = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(wrong)?;
     match repair::microseconds(loaded.schema(), loaded.parquet_schema()) {
-        Some(schema) => ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new().with_schema(schema)).map_err(wrong),
+        Some(schema) => {
+            ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new().with_schema(schema)).map_err(wrong)
+        }
         None => Ok(loaded),
     }
 }

@@ -1,0 +1,408 @@
+//! From a [`Definition`] to an [`Export`]: everything that can be found wrong without asking a system, all at once.
+
+use crate::config::node::Position;
+use crate::error::{nearest, suggestion};
+use crate::export::{Definition, Export, ExportKey, ManifestSetting, Rows, SourceType};
+use crate::extract::Relation;
+use crate::format::{FormatCaps, FormatOptions};
+use crate::layout::{Codec, Compression};
+use crate::placeholder::{self, NAME_PLACEHOLDERS, PATH_PLACEHOLDERS, PERIOD_QUERY_PLACEHOLDERS, QUERY_PLACEHOLDERS};
+use crate::{Error, ErrorKind, Result};
+
+/// What the words of a definition can refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    /// The formats by name.
+    pub formats: Vec<(&'static str, FormatCaps)>,
+    /// The connections by name.
+    pub connections: Vec<(String, ConnectionKind)>,
+}
+
+/// What a connection can be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionKind {
+    /// The kind of source it is, if it is one.
+    pub source: Option<SourceType>,
+    /// Whether files can be written to it.
+    pub target: bool,
+}
+
+impl Vocabulary {
+    fn connection(&self, name: &str) -> Option<ConnectionKind> {
+        self.connections.iter().find(|(n, _)| n == name).map(|(_, kind)| *kind)
+    }
+
+    fn format(&self, name: &str) -> Option<&FormatCaps> {
+        self.formats.iter().find(|(n, _)| *n == name).map(|(_, caps)| caps)
+    }
+}
+
+/// Collects what is wrong, each with the place of the definition.
+struct Findings<'a> {
+    position: &'a Position,
+    errors: Vec<Error>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, message: impl Into<String>) {
+        self.error(Error::new(ErrorKind::Config, message));
+    }
+
+    fn error(&mut self, error: Error) {
+        self.errors.push(error.at(self.position.location()));
+    }
+
+    fn require(&mut self, value: Option<String>, message: &str) -> String {
+        value.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| {
+            self.add(message);
+            String::new()
+        })
+    }
+
+    fn keep(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            self.error(error);
+        }
+    }
+}
+
+impl Definition {
+    /// Checks the definition of `key`, found at `position`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with the documented messages.
+    pub fn check(self, key: ExportKey, position: &Position, vocabulary: &Vocabulary) -> Result<Export, Vec<Error>> {
+        let mut findings = Findings { position, errors: Vec::new() };
+        let rows = self.rows(&mut findings);
+        let (source, source_type) = self.source(vocabulary, &mut findings);
+        let target = self.target(vocabulary, &mut findings);
+        let relation = self.relation(source_type, &rows, &mut findings);
+        let (format, options) = self.format(vocabulary, &mut findings);
+        let compression = self.compression(&format, vocabulary, &mut findings);
+        self.names(&compression, &mut findings);
+        let max_rows_per_file = positive("max_rows_per_file", self.max_rows_per_file, &mut findings);
+        let max_bytes_per_file = positive("max_bytes_per_file", self.max_bytes_per_file, &mut findings);
+        if self.execution_group == Some(0) {
+            findings.add("execution_group must be greater than 0, found 0");
+        }
+        if let Some(zone) = &self.timezone
+            && jiff::tz::TimeZone::get(zone).is_err()
+        {
+            findings.error(
+                Error::new(ErrorKind::Config, format!("unknown timezone \"{zone}\""))
+                    .hint("use an IANA name such as Australia/Sydney or UTC"),
+            );
+        }
+        let target_path = findings.require(self.target_path, "target_path is required");
+        if !findings.errors.is_empty() {
+            return Err(findings.errors);
+        }
+        Ok(Export {
+            key,
+            active: self.is_active.unwrap_or(true),
+            execution_group: self.execution_group.unwrap_or(1),
+            description: self.description,
+            tags: self.tags.unwrap_or_default(),
+            source,
+            source_type: source_type.unwrap_or(SourceType::Warehouse),
+            source_workspace: self.source_workspace,
+            relation,
+            columns: self.source_columns.filter(|columns| !columns.is_empty()),
+            filter: self.source_filter,
+            rows,
+            target,
+            target_path,
+            file_name: self.target_filename_pattern,
+            compressed_name: self.compressed_filename_pattern,
+            trigger_name: self.trigger_file_pattern,
+            manifest: self.manifest.unwrap_or(ManifestSetting::Written(true)),
+            format,
+            options,
+            compression,
+            max_rows_per_file,
+            max_bytes_per_file,
+            partition_by: self.partition_by.unwrap_or_default(),
+            if_exists: self.if_exists.unwrap_or_default(),
+            on_empty: self.on_empty.unwrap_or_default(),
+            header: self.header.unwrap_or_default(),
+            schema_policy: self.schema_policy.unwrap_or_default(),
+            timezone: self.timezone,
+            position: position.clone(),
+        })
+    }
+
+    fn rows(&self, findings: &mut Findings<'_>) -> Rows {
+        let full = || Rows::Full { period_query: self.period_date_query.clone() };
+        if let Some(query) = &self.period_date_query {
+            findings.keep(placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS));
+        }
+        match self.extract_type.as_deref() {
+            None | Some("full") => {
+                if let Some(column) = &self.incremental_column
+                    && self.extract_type.is_none()
+                {
+                    findings.error(
+                        Error::new(ErrorKind::Config, format!("incremental_column \"{column}\" has no effect on a full extract"))
+                            .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
+                    );
+                }
+                full()
+            }
+            Some("incremental") => {
+                let column = findings.require(
+                    self.incremental_column.clone(),
+                    "incremental_column is required when extract_type='incremental'",
+                );
+                Rows::Incremental {
+                    column,
+                    initial: self.incremental_initial_watermark.clone(),
+                    lookback: self.incremental_lookback.clone(),
+                    on_null: self.on_null_cursor.unwrap_or_default(),
+                    period_query: self.period_date_query.clone(),
+                }
+            }
+            Some("period") => {
+                let query = findings
+                    .require(self.period_date_query.clone(), "period_date_query is required when extract_type='period'");
+                if self.source_query.is_none() && self.period_filter_column.is_none() {
+                    findings.add("period_filter_column is required when extract_type='period' with source_table");
+                }
+                let column = if self.source_query.is_some() { None } else { self.period_filter_column.clone() };
+                Rows::Period { column, query }
+            }
+            Some(other) => {
+                let valid = ["full", "incremental", "period"];
+                findings.error(
+                    Error::new(ErrorKind::Config, format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")))
+                        .hint(suggestion(other, valid)),
+                );
+                full()
+            }
+        }
+    }
+
+    fn source(&self, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> (String, Option<SourceType>) {
+        let declared = match self.source_type.as_deref() {
+            None => None,
+            Some("lakehouse") => Some(SourceType::Lakehouse),
+            Some("warehouse") => Some(SourceType::Warehouse),
+            Some(other) => {
+                findings.add(format!("Unsupported source_type: '{other}'. Valid options: lakehouse, warehouse"));
+                None
+            }
+        };
+        let name = connection_name(
+            ("source", &self.source),
+            ("source_workspace", &self.source_workspace),
+            ("source_datastore", &self.source_datastore),
+            vocabulary,
+            findings,
+        );
+        let kind = vocabulary.connection(&name).map(|kind| kind.source);
+        match (kind, declared) {
+            (Some(None), _) => {
+                findings.add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
+                (name, declared)
+            }
+            (Some(Some(actual)), Some(declared)) if actual != declared => {
+                findings.add(format!(
+                    "source_type is '{}', but connection \"{name}\" is a {}",
+                    declared.name(),
+                    actual.name()
+                ));
+                (name, Some(actual))
+            }
+            (Some(actual), _) => (name, actual),
+            (None, declared) => (name, declared),
+        }
+    }
+
+    fn target(&self, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> String {
+        let name = connection_name(
+            ("target", &self.target),
+            ("target_workspace", &self.target_workspace),
+            ("target_lakehouse", &self.target_lakehouse),
+            vocabulary,
+            findings,
+        );
+        if vocabulary.connection(&name).is_some_and(|kind| !kind.target) {
+            findings.add(format!("connection \"{name}\" cannot take files; a target is a store or a lakehouse"));
+        }
+        name
+    }
+
+    fn relation(&self, source_type: Option<SourceType>, rows: &Rows, findings: &mut Findings<'_>) -> Relation {
+        match (&self.source_table, &self.source_query) {
+            (Some(_), Some(_)) => findings.add("Cannot specify both source_table and source_query"),
+            (None, None) => findings.add("Must specify either source_table or source_query"),
+            (None, Some(query)) => {
+                findings.keep(placeholder::check_query("source_query", query, QUERY_PLACEHOLDERS));
+                if self.source_columns.as_ref().is_some_and(|columns| !columns.is_empty()) {
+                    findings.add("source_columns cannot be used with source_query");
+                }
+                if self.source_filter.is_some() {
+                    findings.add("source_filter cannot be used with source_query");
+                }
+                if placeholder::uses(query, "watermark") && !matches!(rows, Rows::Incremental { .. }) {
+                    findings.add("source_query uses {watermark}, which needs extract_type: incremental");
+                }
+                for name in ["period_start_date", "period_end_date"] {
+                    if placeholder::uses(query, name) && rows.period_query().is_none() {
+                        findings.add(format!("source_query uses {{{name}}}, which needs a period_date_query"));
+                    }
+                }
+            }
+            (Some(_), None) => {
+                // The documented long form names a warehouse's schema; the short form takes the connection's default.
+                let long_form = self.source.is_none() && self.source_type.is_some();
+                if source_type == Some(SourceType::Warehouse) && long_form && self.source_schema.is_none() {
+                    findings.add("source_schema is required for warehouse source_type");
+                }
+            }
+        }
+        match (&self.source_query, &self.source_table) {
+            (Some(query), _) => Relation::Query(query.clone()),
+            (None, table) => {
+                Relation::Table { schema: self.source_schema.clone(), name: table.clone().unwrap_or_default() }
+            }
+        }
+    }
+
+    fn format(&self, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> (String, FormatOptions) {
+        let options = FormatOptions(self.file_format_options.clone().unwrap_or_default());
+        let name = findings.require(self.file_format.clone(), "file_format is required");
+        match vocabulary.format(&name) {
+            Some(caps) => findings.keep(options.check(&name, caps.options)),
+            None if name.is_empty() => {}
+            None => {
+                let valid: Vec<&str> = vocabulary.formats.iter().map(|(n, _)| *n).collect();
+                let error = Error::new(
+                    ErrorKind::Config,
+                    format!("Unsupported file_format: '{name}'. Valid options: {}", valid.join(", ")),
+                );
+                findings.error(match nearest(&name, valid) {
+                    Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                    None => error,
+                });
+            }
+        }
+        (name, options)
+    }
+
+    fn compression(&self, format: &str, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> Compression {
+        let codec = match self.compression.as_deref() {
+            None | Some("default") => Codec::Default,
+            Some("none" | "uncompressed") => Codec::None,
+            Some("gzip") => Codec::Gzip,
+            Some("zip" | "zipdeflate") => Codec::Zip,
+            Some("zstd") => Codec::Zstd,
+            Some("snappy") => Codec::Snappy,
+            Some("lz4") => Codec::Lz4,
+            Some("brotli") => Codec::Brotli,
+            Some(other) => {
+                let valid = ["none", "gzip", "zip", "zipdeflate", "zstd", "snappy", "lz4", "brotli"];
+                let error =
+                    Error::new(ErrorKind::Config, format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")));
+                findings.error(match nearest(other, valid) {
+                    Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                    None => error,
+                });
+                Codec::Default
+            }
+        };
+        let text = vocabulary.format(format).is_none_or(|caps| caps.text);
+        if let Some(caps) = vocabulary.format(format)
+            && !text
+            && !matches!(codec, Codec::Default | Codec::None | Codec::Zip)
+            && !caps.internal_codecs.contains(&codec)
+        {
+            let valid: Vec<&str> = caps.internal_codecs.iter().map(|c| c.name()).collect();
+            findings.add(format!("format {format} has no compression '{}'; it has: {}", codec.name(), valid.join(", ")));
+        }
+        if let Some(level) = self.compression_level {
+            match (codec, codec.levels()) {
+                (Codec::Default | Codec::None, _) => findings.add("compression_level requires compression to be set"),
+                (_, None) => {
+                    findings.add(format!("compression_level not supported for compression type '{}'", codec.name()));
+                }
+                (_, Some(levels)) if !levels.contains(&level) => findings.add(format!(
+                    "compression_level for {} must be between {} and {}, found {level}",
+                    codec.name(),
+                    levels.start(),
+                    levels.end()
+                )),
+                _ => {}
+            }
+        }
+        Compression { codec, level: self.compression_level }
+    }
+
+    fn names(&self, compression: &Compression, findings: &mut Findings<'_>) {
+        let manifest = match &self.manifest {
+            Some(ManifestSetting::Named(name)) => Some(name),
+            _ => None,
+        };
+        let fields = [
+            ("target_filename_pattern", &self.target_filename_pattern, NAME_PLACEHOLDERS),
+            ("compressed_filename_pattern", &self.compressed_filename_pattern, NAME_PLACEHOLDERS),
+            ("trigger_file_pattern", &self.trigger_file_pattern, NAME_PLACEHOLDERS),
+            ("manifest", &manifest.cloned(), NAME_PLACEHOLDERS),
+            ("target_path", &self.target_path, PATH_PLACEHOLDERS),
+        ];
+        for (field, template, allowed) in fields {
+            let Some(template) = template else { continue };
+            findings.keep(placeholder::check(field, template, allowed));
+            if template.is_empty() && field != "target_path" {
+                findings.add(format!("{field} must not be empty"));
+            }
+            if field != "target_path" && template.contains(['/', '\\']) && !template.contains('{') {
+                findings.add(format!("{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"));
+            }
+        }
+        if self.compressed_filename_pattern.is_some() && matches!(compression.codec, Codec::None | Codec::Default) {
+            findings.add("compressed_filename_pattern requires compression to be set");
+        }
+    }
+}
+
+/// The connection that the short form or the two fields of the documented long form name.
+fn connection_name(
+    short: (&str, &Option<String>),
+    workspace: (&str, &Option<String>),
+    datastore: (&str, &Option<String>),
+    vocabulary: &Vocabulary,
+    findings: &mut Findings<'_>,
+) -> String {
+    let name = match (short.1, datastore.1) {
+        (Some(name), _) => name.clone(),
+        (None, Some(store)) => {
+            let long = workspace.1.as_ref().map(|workspace| format!("{workspace}/{store}"));
+            match long {
+                Some(long) if vocabulary.connection(&long).is_some() => long,
+                _ => store.clone(),
+            }
+        }
+        (None, None) => {
+            findings.add(format!("{} is required (or {} with {})", short.0, workspace.0, datastore.0));
+            return String::new();
+        }
+    };
+    if vocabulary.connection(&name).is_none() {
+        let names: Vec<&str> = vocabulary.connections.iter().map(|(n, _)| n.as_str()).collect();
+        findings.error(
+            Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0)).hint(suggestion(&name, names)),
+        );
+    }
+    name
+}
+
+fn positive(field: &str, value: Option<i64>, findings: &mut Findings<'_>) -> Option<u64> {
+    let value = value?;
+    match u64::try_from(value) {
+        Ok(value) if value > 0 => Some(value),
+        _ => {
+            findings.add(format!("{field} must be greater than 0, found {value}"));
+            None
+        }
+    }
+}

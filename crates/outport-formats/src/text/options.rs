@@ -1,0 +1,90 @@
+//! Reading options.
+
+use outport_core::format::{FormatOptions, OptionSpec};
+use outport_core::{Error, ErrorKind, Result};
+
+use super::pattern::Pattern;
+
+/// An option that takes `name`, `aliases`, `default` and one sentence of help.
+pub(crate) const fn spec(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { name, aliases, default, help }
+}
+
+/// Reads `true` or `false`.
+pub(crate) fn flag(options: &FormatOptions, spec: &OptionSpec) -> Result<bool> {
+    let text = options.get(spec);
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(wrong(spec, "true or false", text)),
+    }
+}
+
+/// Reads `true` or `false` where the user gave one of them.
+pub(crate) fn given_flag(options: &FormatOptions, spec: &OptionSpec) -> Result<Option<bool>> {
+    match options.given(spec) {
+        None => Ok(None),
+        Some(text) if text.eq_ignore_ascii_case("auto") => Ok(None),
+        Some(_) => flag(options, spec).map(Some),
+    }
+}
+
+/// Reads one of `choices`, without regard to case.
+pub(crate) fn choice<T: Copy>(options: &FormatOptions, spec: &OptionSpec, choices: &[(&str, T)]) -> Result<T> {
+    let text = options.get(spec);
+    choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        wrong(spec, &names.join(" or "), text)
+    })
+}
+
+/// Reads a pattern for dates or times; none where the user gave none.
+pub(crate) fn pattern(options: &FormatOptions, spec: &OptionSpec) -> Result<Option<Pattern>> {
+    match options.get(spec) {
+        "" => Ok(None),
+        text => Pattern::parse(spec.name, text).map(Some),
+    }
+}
+
+/// Reads text in which `\t`, `\n`, `\r`, `\\` and `\0` stand for what they stand for in Java and C.
+pub(crate) fn unescaped(options: &FormatOptions, spec: &OptionSpec) -> Vec<u8> {
+    let text = options.get(spec);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        // A lone backslash is itself, as in `escape: \`.
+        let next = if byte == b'\\' { rest.next() } else { None };
+        match (byte, next) {
+            (b'\\', Some(b't')) => bytes.push(b'\t'),
+            (b'\\', Some(b'n')) => bytes.push(b'\n'),
+            (b'\\', Some(b'r')) => bytes.push(b'\r'),
+            (b'\\', Some(b'0')) => bytes.push(0),
+            (b'\\', Some(b'\\')) => bytes.push(b'\\'),
+            (byte, next) => {
+                bytes.push(byte);
+                bytes.extend(next);
+            }
+        }
+    }
+    bytes
+}
+
+/// Reads one ASCII character, or none.
+pub(crate) fn character(options: &FormatOptions, spec: &OptionSpec) -> Result<Option<u8>> {
+    match unescaped(options, spec).as_slice() {
+        [] | [0] => Ok(None),
+        [byte] if byte.is_ascii() => Ok(Some(*byte)),
+        _ => Err(wrong(spec, "one ASCII character or none", options.get(spec))),
+    }
+}
+
+/// The error for a value that an option cannot have.
+pub(crate) fn wrong(spec: &OptionSpec, expected: &str, found: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("option {}: expected {expected}, found \"{found}\"", spec.name))
+        .hint(spec.help)
+}

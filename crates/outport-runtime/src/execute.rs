@@ -1,0 +1,320 @@
+//! One run of one export, from the lease to the closed books.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use outport_core::context::{Budget, Cancel, Warning};
+use outport_core::destination::{Receipt, Recovery};
+use outport_core::export::{Export, ExportKey, NullCursor, Rows};
+use outport_core::manifest::Provenance;
+use outport_core::plan::{Moment, Plan};
+use outport_core::{Context, Error, ErrorKind, Result};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::prepare::prepare;
+use crate::process::{Observer, Parameters};
+use crate::state::{Lease, RunStart, State};
+use crate::systems::Systems;
+
+/// How often a run is tried again when a system could not be reached.
+const RETRIES: u32 = 2;
+
+/// The documented result of one export.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// The group.
+    pub export_group_name: String,
+    /// The name.
+    pub export_name: String,
+    /// The run.
+    pub run_id: Uuid,
+    /// success, warning or error.
+    pub status: &'static str,
+    /// Rows, files, bytes and time.
+    pub metrics: Metrics,
+    /// The files, as paths inside the target.
+    pub file_paths: Vec<String>,
+    /// The trigger file.
+    pub trigger_file_path: Option<String>,
+    /// The manifest.
+    pub manifest_path: Option<String>,
+    /// Class and message of the error.
+    pub error_message: Option<String>,
+    /// UTC.
+    pub started_at: jiff::Timestamp,
+    /// UTC.
+    pub completed_at: jiff::Timestamp,
+    /// The watermark before the run.
+    pub watermark_value: Option<String>,
+    /// The watermark after the run.
+    pub new_watermark_value: Option<String>,
+    /// Start of the period.
+    pub period_start_date: Option<String>,
+    /// End of the period.
+    pub period_end_date: Option<String>,
+    /// What was clamped, excluded or lost, with counts.
+    pub warnings: Vec<String>,
+    /// The error itself, for whoever prints it.
+    #[serde(skip)]
+    pub error: Option<Error>,
+}
+
+/// The numbers of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Metrics {
+    /// Rows that were written.
+    pub rows_exported: u64,
+    /// Files that were written.
+    pub files_created: u64,
+    /// Their size.
+    pub total_bytes: u64,
+    /// Wall time.
+    pub duration_ms: u64,
+}
+
+impl Outcome {
+    /// Whether the run failed.
+    pub fn is_failure(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The kind of its error.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.error.as_ref().map(Error::kind)
+    }
+}
+
+/// The paths that the runs of one call publish, so that no two write to the same one.
+#[derive(Debug, Default)]
+pub struct Published(Mutex<HashMap<(String, String), ExportKey>>);
+
+impl Published {
+    fn claim(&self, plan: &Plan) -> Result<()> {
+        let mut owners = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for path in &plan.paths {
+            let owner = owners.entry((plan.target.clone(), path.to_lowercase())).or_insert_with(|| plan.export.clone());
+            if *owner != plan.export {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("exports \"{owner}\" and \"{}\" would both write \"{path}\" on {}", plan.export, plan.target),
+                )
+                .hint("give them different target_path or name patterns"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs one export. Whatever goes wrong is in the outcome, and in the log.
+#[allow(clippy::too_many_arguments)]
+pub async fn execute(
+    export: &Export,
+    execution_id: &str,
+    parameters: &Parameters,
+    systems: &dyn Systems,
+    state: &State,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+    published: &Published,
+) -> Outcome {
+    let run_id = Uuid::new_v4();
+    let mut context = Context::new(run_id);
+    context.cancel = cancel.clone();
+    context.budget = Budget::new(parameters.memory_limit);
+    context.threads = parameters.threads;
+    context.journal = Arc::new(state.journal());
+    let run = Run { export, execution_id, parameters, systems, state, context: &context, published };
+    let begun = (jiff::Timestamp::now(), Instant::now());
+    observer.begun(export, &context);
+    let mut plan = None;
+    let result = run.run(&mut plan).await;
+    let result = match result {
+        Ok(receipt) => Ok(receipt),
+        Err(error) => {
+            let error = error.context(format!("export {}", export.key));
+            // The run is in the log as soon as it began; a log that fails as well has nothing to add to the first error.
+            if let Err(second) = state.finish_error(run_id, &error).await {
+                tracing::warn!("the failure of {} could not be logged: {second}", export.key);
+            }
+            Err(error)
+        }
+    };
+    outcome(export, &context, plan.as_ref(), result, begun)
+}
+
+struct Run<'a> {
+    export: &'a Export,
+    execution_id: &'a str,
+    parameters: &'a Parameters,
+    systems: &'a dyn Systems,
+    state: &'a State,
+    context: &'a Context,
+    published: &'a Published,
+}
+
+impl Run<'_> {
+    async fn run(&self, planned: &mut Option<Plan>) -> Result<Receipt> {
+        let timezone = self.export.timezone.as_deref().unwrap_or(&self.parameters.timezone);
+        let now = jiff::Timestamp::now();
+        let moment = Moment::new(self.parameters.run_date.as_deref(), timezone, now, self.context.run_id)?;
+        self.state.begin_run(&RunStart::new(self.export, self.execution_id, &moment)).await?;
+        let lease = self.state.acquire_lease(&self.export.key, self.context.run_id).await?;
+        let work = self.leased(&moment, planned);
+        let result = while_renewing(&lease, work).await;
+        // On success the lease went with the transaction that closed the books.
+        if result.is_err()
+            && let Err(error) = lease.release().await
+        {
+            tracing::warn!("the lease of {} could not be released and will expire: {error}", self.export.key);
+        }
+        result
+    }
+
+    async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
+        self.recover().await?;
+        let mut attempt = 0;
+        loop {
+            match self.attempt(moment, planned).await {
+                Err(error) if error.is_retryable() && attempt < RETRIES && !self.context.cancel.is_cancelled() => {
+                    attempt += 1;
+                    let pause = Duration::from_millis(500 * 4_u64.pow(attempt) + u64::from(self.context.run_id.as_bytes()[0]));
+                    tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.context.cancel.cancelled() => {}
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Finishes or undoes what runs of this export that died had begun.
+    async fn recover(&self) -> Result<()> {
+        for dead in self.state.dead_runs(&self.export.key).await? {
+            let outcome = match &dead.intent {
+                None => Recovery::RolledBack(Vec::new()),
+                Some(intent) => {
+                    let target = dead.target.as_deref().unwrap_or(&self.export.target);
+                    self.systems.recover(target, intent, self.context).await.map_err(|e| e.context(format!("recovering run {}", dead.run_id)))?
+                }
+            };
+            match outcome {
+                Recovery::Published(receipt) => {
+                    tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
+                    self.state.adopt(&dead, &receipt).await?;
+                }
+                Recovery::RolledBack(removed) => {
+                    tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
+                    let error = Error::new(ErrorKind::Internal, "the process died before the export was published");
+                    self.state.finish_error(dead.run_id, &error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
+        self.context.cancel.check()?;
+        let last = self.state.last(&self.export.key).await?;
+        let prepared = prepare(self.export, &last, moment, self.parameters.plan, self.systems, self.context).await?;
+        let plan = planned.insert(prepared.plan);
+        self.published.claim(plan)?;
+        self.state.planned(plan).await?;
+        if let Some(rows) = plan.estimated_rows {
+            self.context.progress.rows_estimate.store(rows, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.warn_about_nulls(plan);
+        let batches = prepared.source.read(&plan.extract, self.context).await?;
+        let provenance = Provenance {
+            run_id: plan.run_id,
+            export: plan.export.to_string(),
+            run_date: Some(plan.run_date.clone()),
+            bounds: plan.bounds.clone(),
+            fingerprint: Some(plan.fingerprint.clone()),
+            source_snapshot: batches.snapshot.clone(),
+        };
+        let destination = self.systems.destination(plan, provenance).await?;
+        let receipt = destination.write(batches, self.context).await?;
+        self.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
+        Ok(receipt)
+    }
+
+    fn warn_about_nulls(&self, plan: &Plan) {
+        if let Rows::Incremental { column, on_null: NullCursor::Exclude, .. } = &self.export.rows {
+            let warning = Warning {
+                code: "null_cursor_excluded".to_owned(),
+                column: Some(column.clone()),
+                message: "rows whose incremental column is NULL were left out".to_owned(),
+            };
+            self.context.warnings.add(warning, plan.null_cursors_excluded);
+        }
+    }
+}
+
+/// Does the work while the lease is renewed; a lease that is lost stops the work.
+async fn while_renewing<T>(lease: &Lease, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut work = std::pin::pin!(work);
+    let mut tick = tokio::time::interval(lease.renew_every());
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            _ = tick.tick() => lease.renew().await?,
+        }
+    }
+}
+
+fn outcome(
+    export: &Export,
+    context: &Context,
+    plan: Option<&Plan>,
+    result: Result<Receipt>,
+    begun: (jiff::Timestamp, Instant),
+) -> Outcome {
+    let warnings: Vec<String> = context
+        .warnings
+        .list()
+        .into_iter()
+        .map(|(warning, count)| match warning.column {
+            Some(column) => format!("{} ({count} in column \"{column}\")", warning.message),
+            None => format!("{} ({count})", warning.message),
+        })
+        .collect();
+    let (receipt, error) = match result {
+        Ok(receipt) => (receipt, None),
+        Err(error) => (Receipt::default(), Some(error)),
+    };
+    let status = match (&error, warnings.is_empty()) {
+        (Some(_), _) => "error",
+        (None, false) => "warning",
+        (None, true) => "success",
+    };
+    let bounds = plan.map(|plan| plan.bounds.clone()).unwrap_or_default();
+    Outcome {
+        export_group_name: export.key.group.clone(),
+        export_name: export.key.name.clone(),
+        run_id: context.run_id,
+        status,
+        metrics: Metrics {
+            rows_exported: receipt.rows,
+            files_created: receipt.files.len() as u64,
+            total_bytes: receipt.bytes,
+            duration_ms: u64::try_from(begun.1.elapsed().as_millis()).unwrap_or(u64::MAX),
+        },
+        file_paths: receipt.files.into_iter().map(|file| file.path).collect(),
+        trigger_file_path: receipt.trigger,
+        manifest_path: receipt.manifest,
+        error_message: error.as_ref().map(|e| format!("{}: {e}", e.kind().class())),
+        started_at: begun.0,
+        completed_at: jiff::Timestamp::now(),
+        watermark_value: bounds.watermark_old,
+        new_watermark_value: if error.is_none() { plan.and_then(|p| p.watermark.as_ref()).map(ToString::to_string) } else { None },
+        period_start_date: bounds.period_start,
+        period_end_date: bounds.period_end,
+        warnings,
+        error,
+    }
+}
