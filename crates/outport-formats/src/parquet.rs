@@ -9,6 +9,7 @@ mod encoder;
 mod encodings;
 mod input;
 mod options;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -2,6 +2,7 @@
 
 use std::io::BufReader;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -90,7 +91,6 @@ struct FilePiece {
 impl File {
     fn open(input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Self> {
         let name = input.name().to_owned();
-        let wrong = |e: ArrowError| damaged(&name, &e);
         let early = || {
             Error::new(ErrorKind::Data, format!("{name} is an arrow file that ends early: its footer is missing"))
                 .hint("it was cut short or is still being written; copy or write it again")
@@ -104,10 +104,11 @@ impl File {
         input.read_at(footer_start, &mut bytes)?;
         let footer = root_as_footer(&bytes).map_err(|e| damaged(&name, &e))?;
         let schema = footer.schema().ok_or_else(|| damaged(&name, &"its footer has no schema"))?;
-        let schema = Arc::new(fb_to_schema(schema));
+        let schema = Arc::new(guarded(&name, || Ok(fb_to_schema(schema)))?);
         let mut decoder = FileDecoder::new(schema.clone(), footer.version());
         for block in footer.dictionaries().iter().flatten() {
-            decoder.read_dictionary(block, &read_block(&*input, block)?).map_err(wrong)?;
+            let bytes = read_block(&*input, block)?;
+            guarded(&name, || decoder.read_dictionary(block, &bytes))?;
         }
         let blocks: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
         let shape = Shape::new(&name, &schema, settings)?;
@@ -129,7 +130,7 @@ impl Piece for FilePiece {
     fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>) -> Result<()> {
         let FileShared { input, decoder, shape } = &*self.shared;
         let bytes = read_block(&**input, &self.block)?;
-        if let Some(batch) = decoder.read_record_batch(&self.block, &bytes).map_err(|e| damaged(input.name(), &e))? {
+        if let Some(batch) = guarded(input.name(), || decoder.read_record_batch(&self.block, &bytes))? {
             // One batch is all there is: whether the receiver wants more does not matter.
             let _ = emit(shape.apply(&batch)?);
         }
@@ -165,8 +166,8 @@ struct StreamPiece {
 impl Stream {
     fn open(input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Self> {
         let name = input.name().to_owned();
-        let reader = StreamReader::try_new_buffered(input.reader(), None).map_err(|e| {
-            Error::new(ErrorKind::Data, format!("{name} is neither an arrow file nor an arrow stream: {e}"))
+        let reader = guarded(&name, || StreamReader::try_new_buffered(input.reader(), None)).map_err(|e| {
+            Error::new(ErrorKind::Data, format!("{name} is neither an arrow file nor an arrow stream")).with_source(e)
         })?;
         let shape = Arc::new(Shape::new(&name, &reader.schema(), settings)?);
         Ok(Self { name, reader, shape })
@@ -179,7 +180,7 @@ impl Decoder for Stream {
     }
 
     fn next_piece(&mut self) -> Result<Option<Box<dyn Piece>>> {
-        match self.reader.next().transpose().map_err(|e| damaged(&self.name, &e))? {
+        match guarded(&self.name, || self.reader.next().transpose())? {
             Some(batch) => Ok(Some(Box::new(StreamPiece { batch, shape: self.shape.clone() }))),
             None if self.reader.is_finished() => Ok(None),
             None => Err(damaged(&self.name, &"it ends before its end mark")),
@@ -192,6 +193,16 @@ impl Piece for StreamPiece {
         // One batch is all there is: whether the receiver wants more does not matter.
         let _ = emit(self.shape.apply(&self.batch)?);
         Ok(())
+    }
+}
+
+/// Calls into the library, which panics where the lengths in a damaged message do not fit together (a bitmap shorter than its
+/// column, a type without its children).
+fn guarded<T>(name: &str, call: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
+    // Nothing of what the call works on is used after it has failed.
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(done) => done.map_err(|e| damaged(name, &e)),
+        Err(_) => Err(damaged(name, &"the lengths in it do not fit together")),
     }
 }
 

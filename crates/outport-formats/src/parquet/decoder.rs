@@ -13,14 +13,17 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::reader::Length;
 
 use super::input::Source;
 use super::options::SPECS;
-use super::{data_error, encrypted, read_error};
+use super::{data_error, encrypted, read_error, repair};
 
-/// The rows of a batch where the caller leaves it open.
-const BATCH_ROWS: usize = 8192;
+/// The rows of a batch where the caller leaves it open: the fewest, and the most, which is also the fastest.
+const BATCH_ROWS: (usize, usize) = (1024, 16_384);
+/// The bytes that such a batch should not exceed by much, going by the sizes in the footer.
+const BATCH_BYTES: u64 = 8 << 20;
 /// Row groups larger than this are cut into pieces where an offset index tells where their pages start.
 const LARGE_ROWS: u64 = 1 << 20;
 /// The rows of such a piece.
@@ -68,7 +71,7 @@ impl ParquetDecoder {
         let metadata = load(&source, &name)?;
         let (mask, order, schema) = project(&name, &metadata, settings)?;
         let pieces = stretches(&metadata);
-        let batch_rows = if settings.batch_rows == 0 { BATCH_ROWS } else { settings.batch_rows };
+        let batch_rows = if settings.batch_rows == 0 { batch_rows(&metadata, &mask) } else { settings.batch_rows };
         let shared = Arc::new(Shared { source, name, metadata, mask, order, schema, batch_rows });
         Ok(Self { shared, pieces })
     }
@@ -173,14 +176,36 @@ fn check_ends(input: &dyn Input) -> Result<()> {
 }
 
 fn load(source: &Source, name: &str) -> Result<ArrowReaderMetadata> {
-    let options = ArrowReaderOptions::new();
-    let metadata = ArrowReaderMetadata::load(source, options.clone()).map_err(|e| read_error(name, e))?;
-    let large = metadata.metadata().row_groups().iter().any(|group| group.num_rows().unsigned_abs() > LARGE_ROWS);
-    if !large {
-        return Ok(metadata);
+    let wrong = |e| read_error(name, e);
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(source).map_err(wrong)?;
+    let large = metadata.row_groups().iter().any(|group| group.num_rows().unsigned_abs() > LARGE_ROWS);
+    let metadata = if large {
+        let mut reader =
+            ParquetMetaDataReader::new_with_metadata(metadata).with_offset_index_policy(PageIndexPolicy::Optional);
+        reader.read_page_indexes(source).map_err(wrong)?;
+        reader.finish().map_err(wrong)?
+    } else {
+        metadata
+    };
+    let metadata = Arc::new(repair::repaired(metadata, source.len()).map_err(wrong)?);
+    let loaded = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(wrong)?;
+    match repair::microseconds(loaded.schema(), loaded.parquet_schema()) {
+        Some(schema) => {
+            ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new().with_schema(schema)).map_err(wrong)
+        }
+        None => Ok(loaded),
     }
-    let options = options.with_offset_index_policy(PageIndexPolicy::Optional);
-    ArrowReaderMetadata::load(source, options).map_err(|e| read_error(name, e))
+}
+
+fn batch_rows(metadata: &ArrowReaderMetadata, mask: &ProjectionMask) -> usize {
+    let (mut rows, mut bytes) = (0, 0);
+    for group in metadata.metadata().row_groups() {
+        rows += group.num_rows().unsigned_abs();
+        let read = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        bytes += read.map(|(_, column)| column.uncompressed_size().unsigned_abs()).sum::<u64>();
+    }
+    let row_bytes = bytes / rows.max(1) + 1;
+    to_usize(BATCH_BYTES / row_bytes).clamp(BATCH_ROWS.0, BATCH_ROWS.1)
 }
 
 fn project(
