@@ -3,18 +3,24 @@
 //! NULL is a field without anything in it and the empty string is `""`, so that they stay apart; quotes are doubled (RFC 4180)
 //! and only put where they are needed. All of that can be changed by Spark's options.
 
+mod cells;
+mod decode;
 mod encode;
 mod field;
 mod options;
+mod record;
+mod sniff;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use outport_core::Result;
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input, OptionSpec,
 };
 use outport_core::layout::Codec;
-use outport_core::{Error, ErrorKind, Result};
+
+pub(crate) use cells::Cells;
 
 use crate::json::refusal;
 
@@ -63,8 +69,8 @@ impl Format for Csv {
         Ok(Box::new(encode::CsvEncoder::new(self.name(), self.specs(), schema, settings)?))
     }
 
-    fn decoder(&self, _input: Arc<dyn Input>, _settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
-        Err(Error::new(ErrorKind::Unsupported, "no decoder"))
+    fn decoder(&self, input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
+        Ok(Box::new(decode::CsvDecoder::new(self.name(), self.specs(), input, settings)?))
     }
 }
 

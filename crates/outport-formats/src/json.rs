@@ -3,18 +3,25 @@
 //! Names are kept, values are JSON's: numbers with all their digits, ISO 8601 strings for dates and times, base64 strings for
 //! bytes, objects for structs and maps. What JSON does not have is dealt with by options: `nan`, `bigint`, `decimal`, `binary`.
 
+mod cursor;
+mod decode;
 mod encode;
+mod infer;
+mod node;
 mod options;
 mod value;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use outport_core::Result;
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input,
 };
 use outport_core::layout::Codec;
-use outport_core::{Error, ErrorKind, Result};
+
+use crate::text::read::Leaf;
+use crate::text::style::Style;
 
 pub(crate) use options::sampling_ratio;
 pub(crate) use value::{JsonStyle, TextRows, Value, any_byte, refusal, values};
@@ -60,16 +67,21 @@ impl Format for Json {
         Ok(Box::new(encode::JsonEncoder::new(self.name(), self.lines, schema, settings)?))
     }
 
-    fn decoder(&self, _input: Arc<dyn Input>, _settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
-        Err(Error::new(ErrorKind::Unsupported, "no decoder"))
+    fn decoder(&self, input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
+        Ok(Box::new(decode::JsonDecoder::new(self.name(), self.lines, input, settings)?))
     }
 }
 
 fn fidelity(data_type: &DataType) -> Fidelity {
-    match data_type {
-        DataType::Boolean | DataType::Int64 | DataType::Utf8 => Fidelity::Exact,
-        other => Fidelity::Lossy(format!(
-            "JSON does not say that the values are {other}; read them with a schema to get them back"
-        )),
-    }
+    Fidelity::Lossy(format!(
+        "JSON does not say that the values are {data_type}; read them with a schema to get them back"
+    ))
+}
+
+/// A column of JSON text inside another format.
+///
+/// # Errors
+/// `Unsupported` for a type that has no form in JSON.
+pub(crate) fn nested_leaf(field: &Field, style: &Style) -> Result<Box<dyn Leaf>> {
+    Ok(Box::new(node::Embedded(node::Node::new(field, style, false)?)))
 }

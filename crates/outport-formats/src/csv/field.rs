@@ -153,7 +153,7 @@ impl Visit for Wrap<'_> {
     fn cells<C: Cell + 'static>(self, cells: C) -> Self::Out {
         let safe = match cells.kind() {
             Kind::Number | Kind::BigInt | Kind::Decimal | Kind::Plain => self.quoting.plain_is_safe,
-            Kind::Boolean | Kind::Free => false,
+            Kind::Boolean | Kind::Bytes | Kind::Free => false,
         };
         let quoting = self.quoting.clone();
         if safe {

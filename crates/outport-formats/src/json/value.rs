@@ -186,7 +186,7 @@ impl Visit for Wrap<'_> {
             Kind::Number | Kind::Boolean => self.key,
             Kind::BigInt => self.key || self.style.bigint_as_text,
             Kind::Decimal => self.key || self.style.decimal_as_text,
-            Kind::Plain => true,
+            Kind::Plain | Kind::Bytes => true,
             Kind::Free => return Box::new(Escaped(cells)),
         };
         if quoted { Box::new(Quoted(cells)) } else { Box::new(Bare(cells)) }

@@ -25,8 +25,10 @@ pub(crate) enum Kind {
     Decimal,
     /// One of the two words for a truth value.
     Boolean,
-    /// ASCII letters, digits and `+-.:/=`: dates, times, intervals, bytes.
+    /// ASCII letters, digits and `+-.:`: dates, times, intervals.
     Plain,
+    /// Base64, hexadecimal digits or a UUID; nothing at all where there are no bytes.
+    Bytes,
     /// Whatever the user's pattern produces.
     Free,
 }
@@ -437,7 +439,7 @@ struct Bytes<A> {
 
 impl<A: ByteRows> Cell for Bytes<A> {
     fn kind(&self) -> Kind {
-        Kind::Plain
+        Kind::Bytes
     }
 
     fn is_null(&self, row: usize) -> bool {

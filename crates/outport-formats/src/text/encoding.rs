@@ -61,6 +61,11 @@ impl Encoding {
         }
     }
 
+    /// The bytes of the smallest part of a character.
+    pub(crate) fn unit(self) -> usize {
+        if matches!(self, Self::Utf16 | Self::Utf16Be | Self::Utf16Le) { 2 } else { 1 }
+    }
+
     /// What stands before the first character of a file.
     pub(crate) fn mark(self) -> &'static [u8] {
         if self == Self::Utf16 { &[0xFE, 0xFF] } else { &[] }

@@ -102,11 +102,6 @@ impl Pattern {
         }
     }
 
-    /// The pattern as it was given.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Appends a value.
     ///
     /// # Errors
