@@ -117,8 +117,7 @@ impl Document {
     /// # Errors
     /// [`ErrorKind::Config`] with the place.
     pub fn parse(file: &Text, environment: &Environment, read: ReadFile<'_>) -> Result<Self> {
-        let origin = Arc::new(Origin { name: file.name.clone(), text: file.text.clone() });
-        let mut root = if file.name.ends_with(".toml") { toml::parse(&origin)? } else { yaml::parse(&origin)? };
+        let mut root = parse(file)?;
         if !matches!(root.value, Value::Mapping(_)) {
             return Err(Error::new(ErrorKind::Config, format!("expected a mapping with connections and exports, found {}", root.kind()))
                 .at(root.position.location()));
@@ -143,6 +142,15 @@ impl Document {
             Some(node) => node.as_str().map(str::to_owned).into_iter().collect(),
         }
     }
+}
+
+/// A file as a tree, with its references as they are written.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the place.
+pub fn parse(file: &Text) -> Result<Node> {
+    let origin = Arc::new(Origin { name: file.name.clone(), text: file.text.clone() });
+    if file.name.ends_with(".toml") { toml::parse(&origin) } else { yaml::parse(&origin) }
 }
 
 /// A whole configuration.

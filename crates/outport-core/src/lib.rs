@@ -21,6 +21,7 @@ pub mod layout;
 pub mod manifest;
 pub mod placeholder;
 pub mod plan;
+pub mod run;
 pub mod secret;
 pub mod source;
 #[cfg(feature = "testkit")]

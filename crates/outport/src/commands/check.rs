@@ -1,0 +1,68 @@
+//! `outport check`: everything that can be found wrong without touching a system.
+
+use outport::{Project, Systems};
+use outport_core::config::node::{Node, Value};
+use outport_core::config::check_exports;
+use outport_core::{Error, ErrorKind, Result};
+
+use super::App;
+use crate::args;
+use crate::printer::Printer;
+
+/// Names of settings that hold secrets.
+const SECRET_NAMES: &[&str] = &["password", "secret", "token", "access_key", "account_key", "private_key", "sas"];
+
+/// Checks the configuration. Definition tables are not read: `plan` does that.
+pub async fn run(args: &args::Check, app: &App) -> Result<u8> {
+    let file = app.config_file()?;
+    // The text as it is written, before references are resolved: what is hard-coded shows there alone.
+    let hard_coded = hard_coded_secrets(&file)?;
+    let project = Project::load(&file, app.environment.clone())?;
+    let systems = Systems::new(&project)?;
+    let exports = check_exports(project.config.exports.clone(), &systems.vocabulary())?;
+
+    for warning in &hard_coded {
+        app.printer.note(&format!("warning: {warning}"));
+    }
+    if args.strict && !hard_coded.is_empty() {
+        return Err(Error::new(ErrorKind::Config, format!("{} secrets stand in the configuration", hard_coded.len()))
+            .hint("write ${env:NAME} or ${file:/run/secrets/name} in their place"));
+    }
+    say(&app.printer, project.config.connections.len(), exports.len(), project.config.tables.len())?;
+    Ok(0)
+}
+
+fn say(printer: &Printer, connections: usize, exports: usize, tables: usize) -> Result<()> {
+    let tables = if tables > 0 { format!(" ({tables} definition tables are read by plan and run)") } else { String::new() };
+    printer.line(&format!("{} {connections} connections, {exports} exports{tables}", printer.style().green("ok:")))
+}
+
+fn hard_coded_secrets(file: &std::path::Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| outport_core::error::from_io(ErrorKind::Config, e).context(format!("reading {}", file.display())))?;
+    let name = file.display().to_string();
+    let origin = outport_core::config::Text { name, text };
+    let root = outport_core::config::parse(&origin)?;
+    let mut found = Vec::new();
+    if let Some(connections) = root.get("connections") {
+        scan(connections, &mut found);
+    }
+    Ok(found)
+}
+
+fn scan(node: &Node, found: &mut Vec<String>) {
+    for (key, value) in node.entries() {
+        let text = value.as_str().unwrap_or_default();
+        let literal = !text.is_empty() && !text.contains("${");
+        let name = key.name.to_lowercase();
+        if literal && SECRET_NAMES.iter().any(|secret| name.contains(secret)) {
+            found.push(format!("{}: \"{}\" holds a secret in plain text", value.position.location(), key.name));
+        }
+        if literal && outport_core::secret::redact_url(text) != text && text.contains("://") && text.contains('@') {
+            found.push(format!("{}: the URL in \"{}\" holds a password in plain text", value.position.location(), key.name));
+        }
+        if matches!(value.value, Value::Mapping(_)) {
+            scan(value, found);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `outport conns`.
+
+use std::time::Instant;
+
+use outport::Systems;
+use outport_core::extract::{Extract, Relation};
+use outport_core::{Context, Error, ErrorKind, Result};
+use outport_runtime::systems::Systems as _;
+use uuid::Uuid;
+
+use super::App;
+use crate::args::Conns;
+use crate::printer::Table;
+
+/// Lists, tests or looks into connections.
+pub async fn run(args: &Conns, app: &App) -> Result<u8> {
+    let (project, systems) = app.project()?;
+    match args {
+        Conns::List => {
+            let mut table = Table::new(&["Connection", "Type", "Use"], "no connections are configured");
+            for (name, kind) in systems.connections() {
+                let usage = match (kind.source.is_some(), kind.target) {
+                    (true, true) => "source, target",
+                    (true, false) => "source",
+                    _ => "target",
+                };
+                let kind = project.config.connections.get(name).map(|c| c.kind.clone()).unwrap_or_default();
+                table.push(vec![name.to_owned(), kind, usage.to_owned()]);
+            }
+            app.printer.table(&table)?;
+            Ok(0)
+        }
+        Conns::Test { names } => test(&systems, names, app).await,
+        Conns::Discover { connection, pattern, columns } => {
+            discover(&systems, connection, pattern.as_deref(), *columns, app).await
+        }
+    }
+}
+
+/// Opens each connection and reads or writes a little; prints what came of it.
+pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> {
+    let all: Vec<String> = systems.connections().map(|(name, _)| name.to_owned()).collect();
+    for name in names {
+        if !all.contains(name) {
+            return Err(Error::new(ErrorKind::Usage, format!("there is no connection \"{name}\""))
+                .hint(outport_core::error::suggestion(name, all.iter().map(String::as_str))));
+        }
+    }
+    let mut table = Table::new(&["Connection", "Result", "Milliseconds"], "no connections are configured");
+    let mut errors = Vec::new();
+    for (name, kind) in systems.connections().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name)) {
+        let mut context = Context::new(Uuid::new_v4());
+        context.cancel = app.cancel.clone();
+        let begun = Instant::now();
+        let probe = async {
+            let mut found = Vec::new();
+            if kind.source.is_some() {
+                let relations = systems.source(name, &context).await?.relations(&context).await?;
+                found.push(format!("{} relations", relations.len()));
+            }
+            if kind.target {
+                systems.store(name)?.probe().await?;
+                found.push("written and deleted".to_owned());
+            }
+            Ok::<_, Error>(found.join(", "))
+        };
+        let result = match probe.await {
+            Ok(found) => format!("ok: {found}"),
+            Err(error) => {
+                let text = format!("failed: {}", error.message());
+                errors.push(error.context(format!("connection {name}")));
+                text
+            }
+        };
+        table.push(vec![name.to_owned(), result, begun.elapsed().as_millis().to_string()]);
+    }
+    app.printer.table(&table)?;
+    if errors.is_empty() {
+        return Ok(0);
+    }
+    let summary = format!("{} connections failed", errors.len());
+    Err(Error::many(errors, summary))
+}
+
+async fn discover(systems: &Systems, connection: &str, pattern: Option<&str>, columns: bool, app: &App) -> Result<u8> {
+    let mut context = Context::new(Uuid::new_v4());
+    context.cancel = app.cancel.clone();
+    let source = systems.source(connection, &context).await?;
+    let pattern = pattern
+        .map(glob::Pattern::new)
+        .transpose()
+        .map_err(|e| Error::new(ErrorKind::Usage, format!("--pattern is no glob: {}", e.msg)))?;
+    let mut relations = source.relations(&context).await?;
+    relations.retain(|name| pattern.as_ref().is_none_or(|p| p.matches(name)));
+    if !columns {
+        let mut table = Table::new(&["Relation"], "nothing found");
+        relations.into_iter().for_each(|name| table.push(vec![name]));
+        app.printer.table(&table)?;
+        return Ok(0);
+    }
+    let mut table = Table::new(&["Relation", "Column", "Type", "Nullable"], "nothing found");
+    for name in relations {
+        let relation = match name.split_once('.') {
+            Some((schema, table)) => Relation::Table { schema: Some(schema.to_owned()), name: table.to_owned() },
+            None => Relation::table(name.clone()),
+        };
+        match source.schema(&Extract::of(relation), &context).await {
+            Ok(schema) => {
+                for field in schema.fields() {
+                    let nullable = if field.is_nullable() { "yes" } else { "no" };
+                    table.push(vec![name.clone(), field.name().clone(), field.data_type().to_string(), nullable.to_owned()]);
+                }
+            }
+            Err(error) => table.push(vec![name.clone(), String::new(), format!("unreadable: {}", error.message()), String::new()]),
+        }
+    }
+    app.printer.table(&table)?;
+    Ok(0)
+}

@@ -1,0 +1,90 @@
+//! `outport run` and `outport retry`.
+
+use outport_core::{Error, ErrorKind, Result};
+use outport_runtime::{Parameters, Summary, process_exports};
+
+use super::{App, parameters};
+use crate::args::{self, Output};
+use crate::printer::{Printer, Table, bytes, thousands};
+use crate::progress::Display;
+
+/// Runs the selected exports.
+pub async fn run(args: &args::Run, app: &App) -> Result<u8> {
+    let (project, systems, exports) = app.selected(&args.selection).await?;
+    let parameters = Parameters {
+        execution_id: args.execution_id.clone(),
+        is_retry: args.retry,
+        ..parameters(&project, &args.timing, &args.pace)?
+    };
+    process(app, &project, &systems, exports, &parameters).await
+}
+
+/// Runs again what an execution left undone.
+pub async fn retry(args: &args::Retry, app: &App) -> Result<u8> {
+    let (project, systems) = app.project()?;
+    let exports = project.exports(&systems).await?;
+    let execution_id = match &args.execution_id {
+        Some(id) => id.clone(),
+        None => project.open_state().await?.last_execution().await?.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "there is no execution to retry").hint("`outport run` is the first one")
+        })?,
+    };
+    let parameters =
+        Parameters { execution_id: Some(execution_id), is_retry: true, ..parameters(&project, &args.timing, &args.pace)? };
+    process(app, &project, &systems, exports, &parameters).await
+}
+
+async fn process(
+    app: &App,
+    project: &outport::Project,
+    systems: &outport::Systems,
+    exports: Vec<outport_core::export::Export>,
+    parameters: &Parameters,
+) -> Result<u8> {
+    let state = project.open_state().await?;
+    let summary = {
+        let display = Display::new(app.printer.clone());
+        process_exports(exports, parameters, systems, &state, &display, &app.cancel).await?
+    };
+    print(&summary, &app.printer)?;
+    Ok(summary.exit_code())
+}
+
+fn print(summary: &Summary, printer: &Printer) -> Result<()> {
+    if printer.output() == Output::Json {
+        return printer.json(summary);
+    }
+    let header = ["Export", "Status", "Rows", "Files", "Bytes", "Seconds", "Rows/s", "Watermark"];
+    let mut table = Table::new(&header, "nothing to run");
+    for result in &summary.results {
+        let metrics = &result.metrics;
+        let seconds = metrics.duration_ms as f64 / 1000.0;
+        let rate = if metrics.duration_ms > 0 { (metrics.rows_exported as f64 / seconds) as u64 } else { 0 };
+        let watermark = match (&result.watermark_value, &result.new_watermark_value) {
+            (_, None) => String::new(),
+            (Some(old), Some(new)) if old == new => new.clone(),
+            (Some(old), Some(new)) => format!("{old} -> {new}"),
+            (None, Some(new)) => format!("-> {new}"),
+        };
+        table.push(vec![
+            format!("{}/{}", result.export_group_name, result.export_name),
+            result.status.to_owned(),
+            thousands(metrics.rows_exported),
+            metrics.files_created.to_string(),
+            bytes(metrics.total_bytes),
+            format!("{seconds:.1}"),
+            thousands(rate),
+            watermark,
+        ]);
+    }
+    printer.table(&table)?;
+    if printer.output() == Output::Text {
+        if summary.skipped > 0 {
+            printer.note(&format!("{} exports were not begun", summary.skipped));
+        }
+        if summary.failed > 0 {
+            printer.note(&format!("to run again what failed: outport retry {}", summary.execution_id));
+        }
+    }
+    Ok(())
+}
