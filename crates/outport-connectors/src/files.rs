@@ -11,5 +11,5 @@ pub mod store;
 pub mod verify;
 
 pub use destination::FileDestination;
-//pub use source::FileSource;
+pub use source::FileSource;
 pub use store::{Credentials, Store};

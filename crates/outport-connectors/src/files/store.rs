@@ -21,7 +21,7 @@ use outport_core::secret::{Secret, redact_url};
 use outport_core::{Environment, Error, ErrorKind, Result};
 
 pub(crate) use error::from_object_store;
-pub(crate) use local::{blocking, failed, rename, sync_folder};
+pub(crate) use local::{LocalInput, blocking, failed, rename, sync_folder};
 pub(crate) use remote::Remote;
 
 /// Settings of a store by name, such as `endpoint`, `region` or `secret_access_key`; any of them may be a secret.

@@ -34,6 +34,7 @@ pub(super) struct Complete {
 /// When it fails, everything that runs for it has stopped before it returns.
 pub(super) async fn run(mut batches: Batches, job: &Arc<Job>, books: &Books, context: &Context) -> Result<Complete> {
     let stop = Cancel::default();
+    let _guard = StopOnDrop(stop.clone());
     let work = write(&mut batches, job, books, context, &stop);
     tokio::pin!(work);
     tokio::select! {
@@ -45,6 +46,15 @@ pub(super) async fn run(mut batches: Batches, job: &Arc<Job>, books: &Books, con
             Err(Error::new(ErrorKind::Cancelled, "cancelled"))
         }
         done = &mut work => done.inspect_err(|_| stop.cancel()),
+    }
+}
+
+/// Threads and uploads of a run whose future is dropped stop too.
+struct StopOnDrop(Cancel);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

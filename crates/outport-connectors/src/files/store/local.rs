@@ -101,7 +101,7 @@ pub(super) async fn input(path: PathBuf, name: String) -> Result<Arc<dyn Input>>
     blocking(move || {
         let file = File::open(&path).map_err(|e| failed(ErrorKind::SourceRead, e, &path))?;
         let len = file.metadata().map_err(|e| failed(ErrorKind::SourceRead, e, &path))?.len();
-        Ok(Arc::new(LocalInput { file, name, len }) as Arc<dyn Input>)
+        Ok(Arc::new(LocalInput::new(file, name, len)) as Arc<dyn Input>)
     })
     .await
 }
@@ -165,10 +165,17 @@ fn inode(_: &fs::Metadata) -> u64 {
 }
 
 /// An open file; reads do not move a shared position.
-struct LocalInput {
+pub(crate) struct LocalInput {
     file: File,
     name: String,
     len: u64,
+}
+
+impl LocalInput {
+    /// An open file of `len` bytes; `name` is for messages.
+    pub(crate) fn new(file: File, name: String, len: u64) -> Self {
+        Self { file, name, len }
+    }
 }
 
 impl Input for LocalInput {
