@@ -77,6 +77,7 @@ fn keeps_order(plan: &dyn ExecutionPlan) -> bool {
             | "CooperativeExec"
             | "DataSourceExec"
             | "DeltaScanExec"
+            | "SealedDeltaScan"
             | "IcebergScan"
             | "TextScan"
     );
