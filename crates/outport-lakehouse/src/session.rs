@@ -27,7 +27,7 @@ use crate::config::LakehouseConfig;
 use crate::error::from_datafusion;
 use crate::scan::SpreadDelta;
 use crate::table::{Opened, Surroundings};
-use crate::{discover, named, names, table};
+use crate::{cancel, discover, named, names, table};
 
 /// Rows in a batch: what the engine's own operators are tuned for.
 const BATCH_ROWS: usize = 8192;
@@ -70,8 +70,12 @@ impl Session {
         // Joins on the dictionary-encoded columns that Delta scans yield panic with pushed-down IN lists.
         options.optimizer.hash_join_inlist_pushdown_max_size = 0;
         options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+        // What a sort keeps back for merging its spilled runs has to fit several times into the pool.
+        let pool = (context.budget.limit() / OPERATOR_SHARE).max(1);
+        let kept = &mut options.execution.sort_spill_reservation_bytes;
+        *kept = (*kept).min(pool / (4 * context.threads.max(1)));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new((context.budget.limit() / OPERATOR_SHARE).max(1))))
+            .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
             .build_arc()
             .map_err(from_datafusion)?;
         runtime.register_object_store(around.root.authority(), Arc::clone(&around.root.store));
@@ -110,7 +114,9 @@ impl Session {
         // Dealing batches out in turns gains a plain scan nothing and loses the order of its rows.
         options.optimizer.enable_round_robin_repartition &= !plain;
         let plan = state.create_physical_plan(&logical).await.map_err(from_datafusion)?;
-        let plan = named::wrap(plan, &self.around.root).map_err(from_datafusion)?;
+        let plan = named::wrap(plan, &self.around.root)
+            .and_then(|plan| cancel::wrap(plan, &self.around.context.cancel))
+            .map_err(from_datafusion)?;
         let mut snapshots: Vec<String> = opened.into_iter().filter_map(|table| table.snapshot).collect();
         snapshots.sort();
         snapshots.dedup();
@@ -178,7 +184,11 @@ impl Session {
 fn queried(statement: &mut Statement) -> Result<&mut ast::Statement> {
     match statement {
         Statement::Statement(inner) => {
-            if matches!(**inner, ast::Statement::Query(_)) { Ok(inner) } else { Err(read_only(inner)) }
+            if matches!(**inner, ast::Statement::Query(_)) {
+                Ok(inner)
+            } else {
+                Err(read_only(inner))
+            }
         }
         Statement::Explain(explain) => queried(&mut explain.statement),
         _ => Err(not_a_query("this statement")),

@@ -120,7 +120,11 @@ impl TableProvider for WithVectors {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        let kind = if self.skips_files { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported };
+        let kind = if self.skips_files {
+            TableProviderFilterPushDown::Inexact
+        } else {
+            TableProviderFilterPushDown::Unsupported
+        };
         Ok(vec![kind; filters.len()])
     }
 
@@ -183,8 +187,9 @@ impl ExecutionPlan for SealedDeltaScan {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
         if self.executed[partition].swap(true, Ordering::SeqCst) {
-            let error = Error::new(ErrorKind::Unsupported, "a table with deletion vectors cannot be read twice by one scan")
-                .hint("name the table outside of the recursive part of the query");
+            let error =
+                Error::new(ErrorKind::Unsupported, "a table with deletion vectors cannot be read twice by one scan")
+                    .hint("name the table outside of the recursive part of the query");
             return Err(DataFusionError::External(Box::new(error)));
         }
         self.inner.execute(partition, context)

@@ -22,7 +22,8 @@ async fn rows_come_in_the_order_of_the_files() {
     let lake = lakehouse(folder.path(), LakehouseConfig::default());
     for threads in [1, 4] {
         let context = Context { threads, ..context() };
-        let batches = lake.read(&Extract::query("SELECT id + 0 AS id FROM t WHERE id % 7 <> 3"), &context).await.unwrap();
+        let batches =
+            lake.read(&Extract::query("SELECT id + 0 AS id FROM t WHERE id % 7 <> 3"), &context).await.unwrap();
         let found: Vec<i64> = batches
             .collect()
             .await
@@ -41,17 +42,27 @@ async fn rows_come_in_the_order_of_the_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_become_columns_and_leave_out_files() {
     let folder = TempDir::new().unwrap();
-    for (at, partition) in ["year=2024/region=eu", "year=2025/region=a%20b", "year=2025/region=__HIVE_DEFAULT_PARTITION__"].iter().enumerate() {
+    for (at, partition) in
+        ["year=2024/region=eu", "year=2025/region=a%20b", "year=2025/region=__HIVE_DEFAULT_PARTITION__"]
+            .iter()
+            .enumerate()
+    {
         write_parquet(&folder.path().join(format!("t/{partition}/f.parquet")), &ids(at as i64 * 10, 10), 10);
     }
     fs::write(folder.path().join("t/_SUCCESS"), "").unwrap();
     let lake = lakehouse(folder.path(), LakehouseConfig::default());
-    let found = query(&lake, "SELECT region, year, min(id) AS low, count(*) AS n FROM t GROUP BY region, year ORDER BY low").await.unwrap();
-    assert_lines(&table(&found), &["| eu     | 2024 | 0   | 10 |", "| a b    | 2025 | 10  | 10 |", "|        | 2025 | 20  | 10 |"]);
+    let found =
+        query(&lake, "SELECT region, year, min(id) AS low, count(*) AS n FROM t GROUP BY region, year ORDER BY low")
+            .await
+            .unwrap();
+    assert_lines(
+        &table(&found),
+        &["| eu     | 2024 | 0   | 10 |", "| a b    | 2025 | 10  | 10 |", "|        | 2025 | 20  | 10 |"],
+    );
     assert_eq!(rows(&query(&lake, "SELECT id FROM t WHERE region IS NULL").await.unwrap()), 10);
     let plan = table(&query(&lake, "EXPLAIN SELECT id FROM t WHERE year = 2024 AND id > 5").await.unwrap());
     assert!(plan.contains("year=2024") && !plan.contains("year=2025"), "{plan}");
-    assert!(plan.contains("projection=[id]") && plan.contains("predicate=id@0 > 5"), "{plan}");
+    assert!(plan.contains("projection=[id]") && plan.contains("id@0 > 5"), "{plan}");
     assert!(plan.contains("pruning_predicate"), "{plan}");
 }
 
@@ -81,7 +92,8 @@ async fn formats_by_extension() {
     fs::write(path("b.tsv"), "id\tname\n1\tx\n").unwrap();
     fs::write(path("c.json"), "[{\"id\": 1}, {\"id\": 2}]").unwrap();
     fs::write(path("d.ndjson"), "{\"id\": 1}\n{\"id\": 2, \"n\": {\"x\": 1}}\n").unwrap();
-    let mut gz = flate2::write::GzEncoder::new(fs::File::create(path("e.csv.gz")).unwrap(), flate2::Compression::default());
+    let mut gz =
+        flate2::write::GzEncoder::new(fs::File::create(path("e.csv.gz")).unwrap(), flate2::Compression::default());
     std::io::Write::write_all(&mut gz, b"id\n1\n2\n3\n").unwrap();
     gz.finish().unwrap();
     let (schema, batch) = (ids(0, 4).schema(), ids(0, 4));
@@ -89,7 +101,8 @@ async fn formats_by_extension() {
     let lake = lakehouse(folder.path(), LakehouseConfig::default());
     assert_eq!(lake.relations(&context()).await.unwrap(), ["a", "b", "c", "d", "e", "f"]);
     for (name, expected) in [("a", 2), ("b", 1), ("c", 2), ("d", 2), ("e", 3), ("f", 4)] {
-        let found = query(&lake, &format!("SELECT * FROM {name}")).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let found =
+            query(&lake, &format!("SELECT * FROM {name}")).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(rows(&found), expected, "{name}");
     }
     // The whole name is a name too, and the folder of one file may be the connection.
@@ -113,7 +126,7 @@ async fn broken_files_are_named() {
     assert!(error.to_string().contains("t/b.parquet"), "{error}");
 
     let mut corrupt = whole.clone();
-    corrupt[1000..5000].fill(0xff);
+    corrupt[4..60].fill(0xff);
     fs::write(folder.path().join("t/b.parquet"), &corrupt).unwrap();
     let error = query(&lake, "SELECT * FROM t").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data, "{error}");
@@ -144,10 +157,16 @@ async fn bad_parquet_is_an_error() {
         }
         seen += 1;
         match read(&lake, &Extract::table(&name)).await {
-            Ok((_, batches)) => assert!(name.contains("GH-43605") && rows(&batches) == 21_186, "{name}: {} rows", rows(&batches)),
+            Ok((_, batches)) => {
+                assert!(name.contains("GH-43605") && rows(&batches) == 21_186, "{name}: {} rows", rows(&batches))
+            }
             Err(error) => {
                 assert!(!name.contains("GH-43605"), "{name}: {error}");
-                assert!(matches!(error.kind(), ErrorKind::Data | ErrorKind::Unsupported), "{name}: {:?} {error}", error.kind());
+                assert!(
+                    matches!(error.kind(), ErrorKind::Data | ErrorKind::Unsupported),
+                    "{name}: {:?} {error}",
+                    error.kind()
+                );
                 assert!(error.to_string().contains(&name), "{name}: {error}");
             }
         }

@@ -16,13 +16,18 @@ async fn tables_of_pyiceberg() {
     let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
     std::fs::write(folder.path().join("expected.json"), expected["tables"].to_string()).unwrap();
 
-    let first = TableConfig { snapshot_id: expected["first_snapshot"].as_i64(), path: Some("evolved".into()), ..Default::default() };
+    let first = TableConfig {
+        snapshot_id: expected["first_snapshot"].as_i64(),
+        path: Some("evolved".into()),
+        ..Default::default()
+    };
     let config = LakehouseConfig { tables: [("evolved@first".to_owned(), first)].into(), ..Default::default() };
     let lake = lakehouse(&folder.path().join("lake"), config);
     let names: Vec<&String> = expected["tables"].as_object().unwrap().keys().collect();
     assert!(names.len() >= 8);
     for name in &names {
-        let (schema, batches) = read(&lake, &Extract::table(*name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (schema, batches) =
+            read(&lake, &Extract::table(*name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let ours = folder.path().join("ours.arrow");
         write_arrow(&ours, &schema, &batches);
         let arguments = [folder.path().join("expected.json"), name.as_str().into(), ours];
@@ -30,7 +35,11 @@ async fn tables_of_pyiceberg() {
     }
 
     let listed = lake.relations(&context()).await.unwrap();
-    assert_eq!(listed.iter().collect::<Vec<_>>(), { let mut n = names.clone(); n.sort(); n });
+    assert_eq!(listed.iter().collect::<Vec<_>>(), {
+        let mut n = names.clone();
+        n.sort();
+        n
+    });
 
     let count = query(&lake, "SELECT count(*) FROM positions").await.unwrap();
     assert!(table(&count).contains("| 17 "), "{}", table(&count));
@@ -47,7 +56,11 @@ async fn tables_of_pyiceberg() {
     std::fs::rename(folder.path().join("lake/positions"), moved.join("positions")).unwrap();
     let lake = lakehouse(&moved, LakehouseConfig::default());
     assert_eq!(rows(&query(&lake, "SELECT * FROM positions").await.unwrap()), 17);
-    let lost = std::fs::read_dir(moved.join("positions/data")).unwrap().map(|e| e.unwrap().path()).find(|p| !p.display().to_string().contains("deletes")).unwrap();
+    let lost = std::fs::read_dir(moved.join("positions/data"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| !p.display().to_string().contains("deletes"))
+        .unwrap();
     std::fs::remove_file(&lost).unwrap();
     let error = query(&lake, "SELECT * FROM positions").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");

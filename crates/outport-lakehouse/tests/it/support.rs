@@ -49,7 +49,8 @@ pub(crate) fn table(batches: &[RecordBatch]) -> String {
 /// The folder of test data that others wrote; `None` (said loudly) where a machine does not have it.
 pub(crate) fn data(folder: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let data = std::env::var_os("OUTPORT_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from).join(folder);
+    let data =
+        std::env::var_os("OUTPORT_TEST_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from).join(folder);
     present(data.canonicalize().ok(), &format!("test data {}", data.display()))
 }
 
@@ -89,7 +90,8 @@ pub(crate) fn write_arrow(path: &Path, schema: &SchemaRef, batches: &[RecordBatc
 /// Writes a Parquet file, with a row group every `group` rows.
 pub(crate) fn write_parquet(path: &Path, batch: &RecordBatch, group: usize) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    let properties = parquet::file::properties::WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let properties =
+        parquet::file::properties::WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
     let file = std::fs::File::create(path).expect("a new file");
     let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
     writer.write(batch).expect("written");

@@ -27,7 +27,14 @@ impl TextTables for Echo {
         Ok(Arc::new(Schema::new(fields.to_vec())))
     }
 
-    async fn read(&self, table: &TextTable, file: usize, schema: SchemaRef, limit: Option<u64>, _: &Context) -> Result<Batches> {
+    async fn read(
+        &self,
+        table: &TextTable,
+        file: usize,
+        schema: SchemaRef,
+        limit: Option<u64>,
+        _: &Context,
+    ) -> Result<Batches> {
         let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         self.asked.lock().unwrap().push(format!("{} {columns:?} {limit:?}", table.format));
         let path = &table.files[file].path;
