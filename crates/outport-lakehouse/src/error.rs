@@ -25,6 +25,7 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::ParquetError(inner) => from_parquet(*inner),
         DataFusionError::ArrowError(inner, _) => match *inner {
             arrow::error::ArrowError::ExternalError(inner) => from_external(inner),
+            arrow::error::ArrowError::ParquetError(text) => by_text(ErrorKind::Data, &text),
             inner => Error::from(inner),
         },
         DataFusionError::IoError(inner) => from_io(ErrorKind::SourceRead, inner),
@@ -67,7 +68,7 @@ pub(crate) fn from_delta(table: &str, error: DeltaTableError) -> Error {
 fn from_kernel(table: &str, text: &str) -> Error {
     let lower = text.to_lowercase();
     let unsupported = ["unsupported", "not supported", "feature"].iter().any(|word| lower.contains(word));
-    let missing = ["not found", "no files in log segment", "no table version"].iter().any(|word| lower.contains(word));
+    let missing = ["not found", "no files in log segment", "no table version", "end version"].iter().any(|word| lower.contains(word));
     let kind = match (unsupported, missing) {
         (true, _) => ErrorKind::Unsupported,
         (false, true) => ErrorKind::NotFound,

@@ -58,7 +58,14 @@ pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Re
         (None, Some(text)) => table.load_with_datetime(instant(name, text)?).await,
         (None, None) => table.load().await,
     };
-    loaded.map_err(|error| from_delta(name, error))?;
+    loaded.map_err(|error| match (from_delta(name, error), found.config.version) {
+        (error, Some(version)) if error.kind() == ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("delta table \"{name}\" has no version {version}"))
+                .hint("older versions go when the log is cleaned up; leave `version` out to read the latest")
+                .with_source(error)
+        }
+        (error, _) => error,
+    })?;
     let provider = table
         .table_provider()
         .with_session(Arc::new(state.clone()))
