@@ -25,6 +25,7 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::ParquetError(inner) => from_parquet(*inner),
         DataFusionError::ArrowError(inner, _) => match *inner {
             arrow::error::ArrowError::ExternalError(inner) => from_external(inner),
+            arrow::error::ArrowError::ParquetError(text) => by_text(ErrorKind::Data, &text),
             inner => Error::from(inner),
         },
         DataFusionError::IoError(inner) => from_io(ErrorKind::SourceRead, inner),
@@ -32,10 +33,9 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::SQL(inner, _) => {
             Error::new(ErrorKind::Config, format!("the query is not valid SQL: {}", first_line(&inner.to_string())))
         }
+        DataFusionError::Execution(text) => by_text(ErrorKind::SourceRead, &text),
         DataFusionError::NotImplemented(text) => Error::new(ErrorKind::Unsupported, first_line(&text)),
-        DataFusionError::Plan(text) | DataFusionError::Configuration(text) => {
-            Error::new(ErrorKind::Config, first_line(&text))
-        }
+        DataFusionError::Plan(text) | DataFusionError::Configuration(text) => unsupported_or(ErrorKind::Config, &text),
         DataFusionError::ResourcesExhausted(text) => Error::new(
             ErrorKind::SourceRead,
             format!("the query needs more memory than the run's budget: {}", first_line(&text)),
@@ -68,7 +68,7 @@ pub(crate) fn from_delta(table: &str, error: DeltaTableError) -> Error {
 fn from_kernel(table: &str, text: &str) -> Error {
     let lower = text.to_lowercase();
     let unsupported = ["unsupported", "not supported", "feature"].iter().any(|word| lower.contains(word));
-    let missing = ["not found", "no files in log segment", "no table version"].iter().any(|word| lower.contains(word));
+    let missing = ["not found", "no files in log segment", "no table version", "end version"].iter().any(|word| lower.contains(word));
     let kind = match (unsupported, missing) {
         (true, _) => ErrorKind::Unsupported,
         (false, true) => ErrorKind::NotFound,
@@ -104,15 +104,20 @@ pub(crate) fn from_store(error: object_store::Error) -> Error {
 fn from_store_ref(error: &object_store::Error) -> Error {
     use object_store::Error as S;
     match error {
-        S::NotFound { path, .. } => Error::new(ErrorKind::NotFound, format!("file {path} does not exist"))
-            .hint("a table's log may name files that were vacuumed or not copied along"),
+        S::NotFound { path, .. } => missing_file(path),
         S::PermissionDenied { path, .. } => Error::new(ErrorKind::Auth, format!("permission denied for {path}")),
         S::Unauthenticated { path, .. } => Error::new(ErrorKind::Auth, format!("credentials were refused for {path}")),
         S::InvalidPath { source } => Error::new(ErrorKind::Config, format!("invalid path: {source}")),
         S::NotSupported { source } => Error::new(ErrorKind::Unsupported, first_line(&source.to_string())),
         S::Generic { store, source } => {
             let text = first_line(&source.to_string());
-            Error::new(ErrorKind::Connection, format!("{store} store: {text}"))
+            // A file that is shorter than its footer or log says is broken; a local disk has no connection to lose.
+            let kind = match *store {
+                _ if text.to_lowercase().contains("range") => ErrorKind::Data,
+                "LocalFileSystem" => ErrorKind::SourceRead,
+                _ => ErrorKind::Connection,
+            };
+            Error::new(kind, format!("{store} store: {text}"))
         }
         other => Error::new(ErrorKind::SourceRead, first_line(&other.to_string())),
     }
@@ -169,7 +174,7 @@ fn from_external(inner: Box<dyn StdError + Send + Sync>) -> Error {
     };
     match inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
         Some(std::io::ErrorKind::NotFound) => Error::new(ErrorKind::NotFound, strip(&inner.to_string())),
-        _ => unsupported_or(ErrorKind::SourceRead, &strip(&inner.to_string())),
+        _ => by_text(ErrorKind::SourceRead, &inner.to_string()),
     }
 }
 
@@ -188,8 +193,24 @@ fn from_delta_unnamed(error: &DeltaTableError) -> Error {
     }
 }
 
+/// An error of which only a text is left. Readers of footers hide in theirs that the file is missing.
+fn by_text(kind: ErrorKind, text: &str) -> Error {
+    let missing = text.split_once("Object at location ").and_then(|(_, rest)| rest.split_once(" not found"));
+    match missing {
+        Some((path, _)) => missing_file(path),
+        None => unsupported_or(kind, &strip(text)),
+    }
+}
+
+fn missing_file(path: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("file {path} does not exist"))
+        .hint("a table's log may name files that were vacuumed or not copied along")
+}
+
 fn unsupported_or(kind: ErrorKind, text: &str) -> Error {
-    let unsupported = text.to_lowercase().contains("unsupported");
+    let lower = text.to_lowercase();
+    // The last is what a NOT NULL field inside a struct comes to when its statistics are NULL.
+    let unsupported = lower.contains("unsupported") || lower.contains("cannot cast nullable struct field");
     Error::new(if unsupported { ErrorKind::Unsupported } else { kind }, first_line(text))
 }
 

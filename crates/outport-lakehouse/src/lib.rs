@@ -10,6 +10,7 @@
 //! - **Order.** A plain read yields rows in the order of the files (by path), although several threads decode.
 //! - **What cannot be read right is refused**, naming the feature: readers of ours must not skip a deletion vector.
 
+mod cancel;
 mod config;
 mod discover;
 mod error;

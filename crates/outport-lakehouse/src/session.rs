@@ -13,6 +13,8 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::TableReference;
@@ -23,8 +25,9 @@ use outport_core::{Error, ErrorKind, Result};
 
 use crate::config::LakehouseConfig;
 use crate::error::from_datafusion;
+use crate::scan::SpreadDelta;
 use crate::table::{Opened, Surroundings};
-use crate::{discover, named, names, scan, table};
+use crate::{cancel, discover, named, names, table};
 
 /// Rows in a batch: what the engine's own operators are tuned for.
 const BATCH_ROWS: usize = 8192;
@@ -67,13 +70,20 @@ impl Session {
         // Joins on the dictionary-encoded columns that Delta scans yield panic with pushed-down IN lists.
         options.optimizer.hash_join_inlist_pushdown_max_size = 0;
         options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+        // What a sort keeps back for merging its spilled runs has to fit several times into the pool.
+        let pool = (context.budget.limit() / OPERATOR_SHARE).max(1);
+        let kept = &mut options.execution.sort_spill_reservation_bytes;
+        *kept = (*kept).min(pool / (4 * context.threads.max(1)));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new((context.budget.limit() / OPERATOR_SHARE).max(1))))
+            .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
             .build_arc()
             .map_err(from_datafusion)?;
         runtime.register_object_store(around.root.authority(), Arc::clone(&around.root.store));
         let registry = Registry::default();
+        let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(SpreadDelta)];
+        rules.extend(PhysicalOptimizer::new().rules);
         let state = SessionStateBuilder::new()
+            .with_physical_optimizer_rules(rules)
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
@@ -90,25 +100,22 @@ impl Session {
     pub(crate) async fn plan(&self, config: &LakehouseConfig, sql: &str) -> Result<Planned> {
         let mut state = self.configured()?;
         let mut statement = self.parse(&state, sql)?;
+        queried(&mut statement)?;
         let references = state.resolve_table_references(&statement).map_err(from_datafusion)?;
         let opened = self.open(config, &state, &references).await?;
-        if let Statement::Statement(inner) = &mut statement {
-            if !matches!(**inner, ast::Statement::Query(_)) {
-                return Err(read_only(inner));
-            }
-            let schemas: Vec<_> = opened.iter().map(|table| table.provider.schema()).collect();
-            names::resolve(inner, &schemas);
-        } else {
-            return Err(not_a_query("this statement"));
-        }
+        let schemas: Vec<_> = opened.iter().map(|table| table.provider.schema()).collect();
+        names::resolve(queried(&mut statement)?, &schemas);
         let logical = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         state.mark_start_execution();
         let bytes = opened.iter().map(|table| table.bytes).sum();
-        let partitions = partitions(&logical, bytes, self.around.context.threads.max(1));
-        state.config_mut().options_mut().execution.target_partitions = partitions;
+        let (partitions, plain) = partitions(&logical, bytes, self.around.context.threads.max(1));
+        let options = state.config_mut().options_mut();
+        options.execution.target_partitions = partitions;
+        // Dealing batches out in turns gains a plain scan nothing and loses the order of its rows.
+        options.optimizer.enable_round_robin_repartition &= !plain;
         let plan = state.create_physical_plan(&logical).await.map_err(from_datafusion)?;
-        let plan = scan::spread(plan, partitions)
-            .and_then(|plan| named::wrap(plan, &self.around.root))
+        let plan = named::wrap(plan, &self.around.root)
+            .and_then(|plan| cancel::wrap(plan, &self.around.context.cancel))
             .map_err(from_datafusion)?;
         let mut snapshots: Vec<String> = opened.into_iter().filter_map(|table| table.snapshot).collect();
         snapshots.sort();
@@ -173,6 +180,21 @@ impl Session {
     }
 }
 
+/// The query of a statement, which may stand behind EXPLAIN.
+fn queried(statement: &mut Statement) -> Result<&mut ast::Statement> {
+    match statement {
+        Statement::Statement(inner) => {
+            if matches!(**inner, ast::Statement::Query(_)) {
+                Ok(inner)
+            } else {
+                Err(read_only(inner))
+            }
+        }
+        Statement::Explain(explain) => queried(&mut explain.statement),
+        _ => Err(not_a_query("this statement")),
+    }
+}
+
 fn apply(state: &mut SessionState, (name, value): &(String, String)) -> Result<()> {
     state.config_mut().options_mut().set(name, value).map_err(from_datafusion)
 }
@@ -187,9 +209,9 @@ fn not_a_query(what: &str) -> Error {
         .hint("write a SELECT, or SET for an option of the engine")
 }
 
-/// Into how many partitions a plan is cut. A plain scan is cut finely so that its parts can be yielded in order; with a LIMIT
+/// Into how many partitions a plan is cut, and whether it is a plain scan. Such a scan is cut finely so that its parts can be yielded in order; with a LIMIT
 /// it is not cut at all, so that the first rows are the first of the files.
-fn partitions(plan: &LogicalPlan, bytes: u64, threads: usize) -> usize {
+fn partitions(plan: &LogicalPlan, bytes: u64, threads: usize) -> (usize, bool) {
     fn is_scan(plan: &LogicalPlan) -> Option<bool> {
         match plan {
             LogicalPlan::TableScan(_) => Some(false),
@@ -201,10 +223,11 @@ fn partitions(plan: &LogicalPlan, bytes: u64, threads: usize) -> usize {
         }
     }
     match is_scan(plan) {
-        None => threads,
-        Some(true) => 1,
+        None => (threads, false),
+        Some(true) => (1, true),
         Some(false) => {
-            usize::try_from(bytes / STRETCH_BYTES).unwrap_or(usize::MAX).clamp(threads, MAX_STRETCHES.max(threads))
+            let stretches = usize::try_from(bytes / STRETCH_BYTES).unwrap_or(usize::MAX);
+            (stretches.clamp(threads, MAX_STRETCHES.max(threads)), true)
         }
     }
 }

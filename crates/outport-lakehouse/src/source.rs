@@ -72,7 +72,7 @@ impl Lakehouse {
         let session = self.session(context)?;
         let planned = unless_cancelled(&context.cancel, session.plan(&self.config, sql)).await?;
         let schema = planned.plan.schema();
-        let batches = stream::run(planned.plan, planned.state.task_ctx(), context)?;
+        let batches = stream::run(planned.plan, planned.state.task_ctx(), context);
         let expected = Arc::clone(&schema);
         // The session stays alive with the stream: its memory pool and its spill files are the query's.
         let batches = batches.map(move |batch| {

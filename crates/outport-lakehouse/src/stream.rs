@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use outport_core::context::{Budget, Cancel, Permit};
@@ -25,14 +26,13 @@ pub(crate) fn run(
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
     context: &Context,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let batches = if plan.output_partitioning().partition_count() > 1 && keeps_order(plan.as_ref()) {
-        in_order(plan, task, context)
-    } else {
-        let stream = execute_stream(plan, task).map_err(from_datafusion)?;
-        guarded(stream.map(|batch| batch.map_err(from_datafusion)))
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let plan: Arc<dyn ExecutionPlan> = match plan.output_partitioning().partition_count() {
+        0 | 1 => plan,
+        _ if keeps_order(plan.as_ref()) => plan,
+        _ => Arc::new(CoalescePartitionsExec::new(plan)),
     };
-    Ok(stoppable(batches, context.cancel.clone()))
+    stoppable(in_order(plan, task, context), context.cancel.clone())
 }
 
 /// Ends a stream with an error as soon as the run is cancelled, also while its next batch is still being made.
@@ -77,6 +77,8 @@ fn keeps_order(plan: &dyn ExecutionPlan) -> bool {
             | "CooperativeExec"
             | "DataSourceExec"
             | "DeltaScanExec"
+            | "SealedDeltaScan"
+            | "Stoppable"
             | "IcebergScan"
             | "TextScan"
     );
@@ -91,7 +93,7 @@ fn in_order(
     context: &Context,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let partitions = plan.output_partitioning().partition_count();
-    let window = (context.threads + 1).min(partitions);
+    let window = (context.threads + 1).min(partitions).max(1);
     let reader = OrderedReader {
         plan,
         task,

@@ -1,10 +1,23 @@
 //! Delta Lake tables, through delta-rs on our own store.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use datafusion::execution::SessionState;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Statistics;
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use deltalake_core::DeltaTable;
+use deltalake_core::delta_datafusion::DeltaScanNext;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::table::builder::DeltaTableConfig;
 use object_store::prefix::PrefixStore;
@@ -12,7 +25,9 @@ use outport_core::{Error, ErrorKind, Result};
 
 use crate::discover::Found;
 use crate::error::{from_datafusion, from_delta};
+use crate::named;
 use crate::root::Root;
+use crate::scan::SpreadDelta;
 use crate::table::Opened;
 
 /// Opens the version that is configured, or the latest.
@@ -43,15 +58,31 @@ pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Re
         (None, Some(text)) => table.load_with_datetime(instant(name, text)?).await,
         (None, None) => table.load().await,
     };
-    loaded.map_err(|error| from_delta(name, error))?;
+    loaded.map_err(|error| match (from_delta(name, error), found.config.version) {
+        (error, Some(version)) if error.kind() == ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("delta table \"{name}\" has no version {version}"))
+                .hint("older versions go when the log is cleaned up; leave `version` out to read the latest")
+                .with_source(error)
+        }
+        (error, _) => error,
+    })?;
     let provider = table
         .table_provider()
         .with_session(Arc::new(state.clone()))
         .build()
         .await
         .map_err(|error| of_table(name, from_datafusion(error)))?;
+    let snapshot = table.snapshot().map_err(|error| from_delta(name, error))?;
+    let features = snapshot.protocol().reader_features().unwrap_or_default();
+    let provider: Arc<dyn TableProvider> = if features.iter().any(|feature| feature.to_string() == "deletionVectors") {
+        let property = snapshot.metadata().configuration().get("delta.enableDeletionVectors");
+        let skips_files = property.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Arc::new(WithVectors { inner: provider, skips_files, root: root.clone() })
+    } else {
+        Arc::new(provider)
+    };
     let version = table.version().unwrap_or_default();
-    Ok(Opened { provider: Arc::new(provider), snapshot: Some(format!("delta:{name}@{version}")), bytes: 0 })
+    Ok(Opened { provider, snapshot: Some(format!("delta:{name}@{version}")), bytes: 0 })
 }
 
 /// The instant of a `timestamp` in the configuration.
@@ -65,4 +96,114 @@ pub(crate) fn instant(table: &str, text: &str) -> Result<DateTime<Utc>> {
 
 fn of_table(name: &str, error: Error) -> Error {
     error.context(format!("delta table \"{name}\""))
+}
+
+/// A table that may have deletion vectors.
+///
+/// delta-rs applies them to the rows of a file as these come out of the Parquet reader, from the first on. Whatever makes the
+/// reader skip rows shifts the vector onto wrong ones: a limit, a filter that prunes row groups, a file cut into byte ranges.
+/// So this table passes none of them on, and its scan is closed to the optimiser.
+#[derive(Debug)]
+struct WithVectors {
+    inner: DeltaScanNext,
+    /// Whether delta-rs knows that it must not hand filters to the Parquet reader: it looks at the table's property only, and
+    /// vectors outlive the property. Filters then still leave out whole files.
+    skips_files: bool,
+    root: Root,
+}
+
+#[async_trait]
+impl TableProvider for WithVectors {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
+        let kind = if self.skips_files {
+            TableProviderFilterPushDown::Inexact
+        } else {
+            TableProviderFilterPushDown::Unsupported
+        };
+        Ok(vec![kind; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let filters = if self.skips_files { filters } else { &[] };
+        let plan = self.inner.scan(state, projection, filters, None).await?;
+        let plan = SpreadDelta.optimize(plan, state.config_options())?;
+        Ok(Arc::new(SealedDeltaScan::new(named::wrap(plan, &self.root)?)))
+    }
+}
+
+/// A finished scan that optimisers see as a leaf.
+#[derive(Debug)]
+struct SealedDeltaScan {
+    inner: Arc<dyn ExecutionPlan>,
+    /// The partitions that were executed. The vectors are used up by it, so that none can be executed again.
+    executed: Vec<AtomicBool>,
+}
+
+impl SealedDeltaScan {
+    fn new(inner: Arc<dyn ExecutionPlan>) -> Self {
+        let partitions = inner.output_partitioning().partition_count();
+        Self { inner, executed: (0..partitions).map(|_| AtomicBool::new(false)).collect() }
+    }
+}
+
+impl DisplayAs for SealedDeltaScan {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "SealedDeltaScan: ")?;
+        self.inner.fmt_as(kind, f)
+    }
+}
+
+impl ExecutionPlan for SealedDeltaScan {
+    fn name(&self) -> &str {
+        "SealedDeltaScan"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.inner.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
+        if self.executed[partition].swap(true, Ordering::SeqCst) {
+            let error =
+                Error::new(ErrorKind::Unsupported, "a table with deletion vectors cannot be read twice by one scan")
+                    .hint("name the table outside of the recursive part of the query");
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        self.inner.execute(partition, context)
+    }
+
+    /// Numbers of rows are those before deletion.
+    fn partition_statistics(&self, partition: Option<usize>) -> EngineResult<Statistics> {
+        Ok(self.inner.partition_statistics(partition)?.to_inexact())
+    }
 }

@@ -272,7 +272,7 @@ impl TableProvider for Files {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(self.partitions.pushdown(filters))
     }
 
     async fn scan(

@@ -5,8 +5,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use object_store::path::Path;
 use outport_core::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -58,12 +58,24 @@ impl Partitions {
         Ok(Self { fields, values })
     }
 
+    /// What becomes of each filter: those that speak of partition columns only are settled by [`Self::select`].
+    pub(crate) fn pushdown(&self, filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+        let kind = |expr: &&Expr| match self.decides(expr) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        filters.iter().map(kind).collect()
+    }
+
+    fn decides(&self, expr: &Expr) -> bool {
+        let columns = expr.column_refs();
+        !columns.is_empty() && columns.iter().all(|c| self.fields.iter().any(|field| field.name() == &c.name))
+    }
+
     /// Which files may hold rows that `filters` let through: those of the filters that speak of partition columns only are
     /// evaluated on the files' values.
     pub(crate) fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<bool>> {
-        let ours = |expr: &Expr| expr.column_refs().iter().all(|c| self.fields.iter().any(|f| f.name() == &c.name));
-        let filters: Vec<Expr> =
-            filters.iter().filter(|expr| !expr.column_refs().is_empty() && ours(expr)).cloned().collect();
+        let filters: Vec<Expr> = filters.iter().filter(|expr| self.decides(expr)).cloned().collect();
         let all = vec![true; self.values.len()];
         let Some(filter) = conjunction(filters) else { return Ok(all) };
         let schema: SchemaRef = Arc::new(Schema::new(self.fields.clone()));

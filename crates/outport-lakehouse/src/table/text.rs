@@ -92,8 +92,7 @@ impl TableProvider for Text {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        // Filters on partition columns leave out files; on others they do nothing here.
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(self.partitions.pushdown(filters))
     }
 
     async fn scan(
@@ -110,8 +109,12 @@ impl TableProvider for Text {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
         };
-        let read: Vec<_> =
+        let mut read: Vec<_> =
             schema.fields().iter().filter(|f| self.in_files.field_with_name(f.name()).is_ok()).cloned().collect();
+        // A scan of no column at all, as for count(*), still has to count rows: the first column stands in.
+        if let (true, Some(first)) = (read.is_empty(), self.in_files.fields().first()) {
+            read.push(Arc::clone(first));
+        }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(files.len()),
