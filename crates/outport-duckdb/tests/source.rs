@@ -104,20 +104,12 @@ async fn broken_sql_has_line_and_column() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_middle_ends_the_stream() {
-    let (_folder, path) = created(&[
-        "CREATE TABLE t AS SELECT CASE WHEN i = 200000 THEN 'x' ELSE i::VARCHAR END AS v FROM range(250000) r(i)",
-    ])
-    .await;
-    let mut batches = reader(&path).read(&Extract::query("SELECT v::INTEGER AS v FROM t"), &context()).await.unwrap();
-    let mut error = None;
-    while let Some(batch) = batches.stream.next().await {
-        if let Err(e) = batch {
-            error = Some(e);
-        }
-    }
-    let error = error.expect("the value x is not a number");
-    assert_eq!(error.kind(), ErrorKind::Data);
+async fn an_error_in_the_middle_is_not_an_end() {
+    let values = "CASE WHEN i = 2900000 THEN 'x' ELSE i::VARCHAR END AS v";
+    let (_folder, path) = created(&[&format!("CREATE TABLE t AS SELECT {values} FROM range(3000000) r(i)")]).await;
+    // DuckDB works ahead, so the error may come with the first answer.
+    let error = read(&reader(&path), &Extract::query("SELECT v::INTEGER AS v FROM t")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
     assert!(error.message().contains("'x'"), "{error}");
 }
 

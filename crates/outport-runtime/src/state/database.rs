@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use outport_core::error::from_io;
 use outport_core::secret::redact_url;
 use outport_core::{Error, ErrorKind, Result};
 use sqlx::any::{Any, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
 
 /// How long a transaction waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,12 +49,7 @@ impl Database {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let name = format!("state database {}", redact_url(url));
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect(url)
-            .await
-            .map_err(|e| failed(&name, e))?;
+        let pool = connect(url, |_| Box::pin(async { Ok(()) })).await.map_err(|e| failed(&name, e))?;
         Ok(Self { pool, backend: Backend::Postgres, name })
     }
 
@@ -64,23 +60,20 @@ impl Database {
             std::fs::create_dir_all(folder).map_err(|e| from_io(ErrorKind::State, e).context(name.clone()))?;
         }
         let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // The write-ahead log lets readers and one writer work at once, in as many processes as there are;
-                    // FULL makes a commit survive a power cut.
-                    let pragmas = format!(
-                        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-                        BUSY_TIMEOUT.as_millis()
-                    );
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(pragmas))).await.map(drop)
-                })
+        let url = format!("sqlite://{escaped}?mode=rwc");
+        let pool = connect(&url, |connection| {
+            Box::pin(async move {
+                // The write-ahead log lets readers and one writer work at once, in as many processes as there are;
+                // FULL makes a commit survive a power cut.
+                let pragmas = format!(
+                    "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                    BUSY_TIMEOUT.as_millis()
+                );
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(pragmas))).await.map(drop)
             })
-            .connect(&format!("sqlite://{escaped}?mode=rwc"))
-            .await
-            .map_err(|e| failed(&name, e))?;
+        })
+        .await
+        .map_err(|e| failed(&name, e))?;
         Ok(Self { pool, backend: Backend::Sqlite, name })
     }
 
@@ -172,6 +165,22 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// A pool whose every connection begins with `prepare`. The first one is made at once and not tried again, since a pool keeps
+/// trying until its time is over, whatever the reason, and then says only that.
+async fn connect(
+    url: &str,
+    prepare: impl for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, sqlx::Result<()>> + Copy + Send + Sync + 'static,
+) -> sqlx::Result<AnyPool> {
+    let mut first = AnyConnection::connect(url).await?;
+    prepare(&mut first).await?;
+    first.close().await?;
+    AnyPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .after_connect(move |connection, _| prepare(connection))
+        .connect_lazy(url)
 }
 
 /// The time as it is stored: UTC, ISO 8601, always with microseconds so that texts order as times do.
