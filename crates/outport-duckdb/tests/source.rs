@@ -101,6 +101,9 @@ async fn broken_sql_has_line_and_column() {
     assert_eq!(error.kind(), ErrorKind::SourceRead);
     let location = error.location().unwrap();
     assert_eq!((location.line, location.text.as_deref()), (2, Some("FORM orders x y")));
+    let error = reader(&path).schema(&Extract::query("SELECT idd FROM orders"), &context()).await.unwrap_err();
+    let location = error.location().unwrap();
+    assert_eq!((location.line, location.column), (1, 8), "{error}");
 }
 
 #[tokio::test]
@@ -141,7 +144,9 @@ async fn a_newer_storage_version_names_both() {
         .copy_from_slice(&[0x47, 0x1b, 0xd7, 0x9a, 0x96, 0x4e, 0xa6, 0x6d, b'D', b'U', b'C', b'K', 0xe7, 3, 0, 0]);
     header[52..58].copy_from_slice(b"v2.0.0");
     header[84..94].copy_from_slice(b"d54cbbe3df");
-    header[124..128].copy_from_slice(&[0xcd, 0x4a, 0x45, 0xc5]);
+    header[124..140].copy_from_slice(&[
+        0xcd, 0x4a, 0x45, 0xc5, 0x43, 0x02, 0x0d, 0x75, 0x6b, 0x8a, 0x4e, 0xab, 0x69, 0xa0, 0x6a, 0x9c,
+    ]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.duckdb");
     std::fs::write(&path, header).unwrap();

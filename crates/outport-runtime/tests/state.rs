@@ -194,7 +194,8 @@ async fn a_lost_lease_closes_no_books(url: &str) {
 async fn dead_runs_are_found_and_closed(url: &str) {
     let state = open(url).await.with_lease_time(Duration::from_millis(1));
     let published = running(&state, "orders", "e1", Some(Value::Int(10))).await;
-    let intent = Intent { run_id: published.run_id, paths: vec!["a.csv".into()], receipt: Some(receipt()), ..Intent::default() };
+    let intent =
+        Intent { run_id: published.run_id, paths: vec!["a.csv".into()], receipt: Some(receipt()), ..Intent::default() };
     state.record_intent(&Intent { paths: Vec::new(), ..intent.clone() }).await.unwrap();
     state.record_intent(&intent).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -268,7 +269,10 @@ async fn processes_take_turns(url: &str) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
     let state = open(url).await;
-    let runs = state.history(&HistoryFilter { state: Some(RunState::Success), ..HistoryFilter::default() }, 1000).await.unwrap();
+    let runs = state
+        .history(&HistoryFilter { state: Some(RunState::Success), ..HistoryFilter::default() }, 1000)
+        .await
+        .unwrap();
     assert_eq!(runs.len(), 3 * TURNS as usize);
     assert_eq!(state.watermark_history(&key("orders"), 1000).await.unwrap().len(), 3 * TURNS as usize);
 }

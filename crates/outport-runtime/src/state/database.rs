@@ -139,7 +139,8 @@ impl Database {
             let lock = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(MIGRATION_LOCK);
             lock.execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         }
-        let create = "CREATE TABLE IF NOT EXISTS outport_schema_version (version BIGINT PRIMARY KEY, applied_at TEXT NOT NULL)";
+        let create =
+            "CREATE TABLE IF NOT EXISTS outport_schema_version (version BIGINT PRIMARY KEY, applied_at TEXT NOT NULL)";
         sqlx::query(create).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         let row = sqlx::query("SELECT coalesce(max(version), 0) FROM outport_schema_version")
             .fetch_one(&mut *connection)
@@ -200,16 +201,21 @@ fn failed(name: &str, error: sqlx::Error) -> Error {
     };
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     let ours = if matches!(error, sqlx::Error::PoolTimedOut) || says(&["database is locked", "database is busy"]) {
-        Error::new(ErrorKind::State, format!("{name} is locked by another process for more than {} s", BUSY_TIMEOUT.as_secs()))
-            .hint("see who has it open, or use a PostgreSQL state where many processes write at once")
-            .retryable(true)
+        Error::new(
+            ErrorKind::State,
+            format!("{name} is locked by another process for more than {} s", BUSY_TIMEOUT.as_secs()),
+        )
+        .hint("see who has it open, or use a PostgreSQL state where many processes write at once")
+        .retryable(true)
     } else if says(&["file is not a database", "malformed"]) {
         Error::new(ErrorKind::State, format!("{name} is not an SQLite database, or is damaged"))
             .hint("restore it from a backup, or move it away to start with an empty state: watermarks are then lost")
     } else if says(&["readonly database", "unable to open database file"]) {
-        Error::new(ErrorKind::State, format!("{name} cannot be written")).hint("check owner and mode of the file and of its folder")
+        Error::new(ErrorKind::State, format!("{name} cannot be written"))
+            .hint("check owner and mode of the file and of its folder")
     } else if says(&["database or disk is full", "No space left"]) {
-        Error::new(ErrorKind::DiskFull, format!("{name}: no space left on the device")).hint("free some space and run again")
+        Error::new(ErrorKind::DiskFull, format!("{name}: no space left on the device"))
+            .hint("free some space and run again")
     } else if says(&["password authentication failed", "no pg_hba.conf entry", "permission denied"]) {
         Error::new(ErrorKind::Auth, format!("{name}: {text}"))
     } else {

@@ -86,7 +86,13 @@ pub(crate) fn plan(key: &ExportKey, run_id: Uuid, watermark: Option<Value>) -> P
 
 pub(crate) fn receipt() -> Receipt {
     let file = FileReceipt { path: "sales/2025/orders.csv".into(), rows: 7, bytes: 90, ..FileReceipt::default() };
-    Receipt { files: vec![file], rows: 7, bytes: 90, trigger: Some("sales/2025/orders.done".into()), ..Receipt::default() }
+    Receipt {
+        files: vec![file],
+        rows: 7,
+        bytes: 90,
+        trigger: Some("sales/2025/orders.done".into()),
+        ..Receipt::default()
+    }
 }
 
 pub(crate) fn failure() -> Error {
@@ -115,7 +121,8 @@ impl Server {
             assert!(Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap().success());
         }
         let data = folder.path().join("data");
-        let initdb = program("initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data).output().unwrap();
+        let initdb =
+            program("initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data).output().unwrap();
         assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = program("postgres")
