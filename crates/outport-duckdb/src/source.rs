@@ -20,6 +20,9 @@ use crate::stream;
 /// The least memory that DuckDB gets, however small the run's budget is.
 const LEAST_MEMORY: usize = 128 << 20;
 
+/// What stands before a query whose columns are asked for, on the same line, so that its lines keep their numbers.
+const AROUND: &str = "SELECT * FROM (";
+
 /// A DuckDB database: a file or in memory.
 ///
 /// The database is opened at the first call and stays open, and its file locked against writers, until this value and every
@@ -96,6 +99,16 @@ impl DuckDb {
     }
 }
 
+/// Moves a position on the first line to where it is in the query itself.
+fn without_wrapping(error: Error) -> Error {
+    let Some(mut location) = error.location().cloned().filter(|l| l.line == 1) else {
+        return error;
+    };
+    location.column = location.column.saturating_sub(AROUND.len() as u64);
+    location.text = location.text.map(|text| text.strip_prefix(AROUND).map_or(text.clone(), str::to_owned));
+    error.at(location)
+}
+
 #[async_trait]
 impl Source for DuckDb {
     fn caps(&self) -> SourceCaps {
@@ -104,10 +117,10 @@ impl Source for DuckDb {
 
     async fn schema(&self, extract: &Extract, context: &Context) -> Result<SchemaRef> {
         // The columns of LIMIT 0 are known without running anything.
-        let sql = format!("SELECT * FROM (\n{}\n) LIMIT 0", trim_query(&extract.to_sql(Dialect::DuckDb)));
+        let sql = format!("{AROUND}{}\n) LIMIT 0", trim_query(&extract.to_sql(Dialect::DuckDb)));
         match self.stream(sql, context).await {
             Ok(batches) => Ok(batches.schema),
-            Err(error) => Err(self.explain(error, &extract.relation, context).await),
+            Err(error) => Err(self.explain(without_wrapping(error), &extract.relation, context).await),
         }
     }
 

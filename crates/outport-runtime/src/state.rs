@@ -23,7 +23,6 @@ mod owner;
 mod runs;
 mod watermark;
 
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use outport_core::error::from_io;
 use outport_core::secret::redact_url;
 use outport_core::{Error, ErrorKind, Result};
 use sqlx::any::{Any, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
 
 /// How long a transaction waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,12 +49,7 @@ impl Database {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let name = format!("state database {}", redact_url(url));
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect(url)
-            .await
-            .map_err(|e| failed(&name, e))?;
+        let pool = connect(url, |_| Box::pin(async { Ok(()) })).await.map_err(|e| failed(&name, e))?;
         Ok(Self { pool, backend: Backend::Postgres, name })
     }
 
@@ -64,23 +60,20 @@ impl Database {
             std::fs::create_dir_all(folder).map_err(|e| from_io(ErrorKind::State, e).context(name.clone()))?;
         }
         let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // The write-ahead log lets readers and one writer work at once, in as many processes as there are;
-                    // FULL makes a commit survive a power cut.
-                    let pragmas = format!(
-                        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-                        BUSY_TIMEOUT.as_millis()
-                    );
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(pragmas))).await.map(drop)
-                })
+        let url = format!("sqlite://{escaped}?mode=rwc");
+        let pool = connect(&url, |connection| {
+            Box::pin(async move {
+                // The write-ahead log lets readers and one writer work at once, in as many processes as there are;
+                // FULL makes a commit survive a power cut.
+                let pragmas = format!(
+                    "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                    BUSY_TIMEOUT.as_millis()
+                );
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(pragmas))).await.map(drop)
             })
-            .connect(&format!("sqlite://{escaped}?mode=rwc"))
-            .await
-            .map_err(|e| failed(&name, e))?;
+        })
+        .await
+        .map_err(|e| failed(&name, e))?;
         Ok(Self { pool, backend: Backend::Sqlite, name })
     }
 
@@ -146,7 +139,8 @@ impl Database {
             let lock = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(MIGRATION_LOCK);
             lock.execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         }
-        let create = "CREATE TABLE IF NOT EXISTS outport_schema_version (version BIGINT PRIMARY KEY, applied_at TEXT NOT NULL)";
+        let create =
+            "CREATE TABLE IF NOT EXISTS outport_schema_version (version BIGINT PRIMARY KEY, applied_at TEXT NOT NULL)";
         sqlx::query(create).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         let row = sqlx::query("SELECT coalesce(max(version), 0) FROM outport_schema_version")
             .fetch_one(&mut *connection)
@@ -174,6 +168,22 @@ impl Database {
     }
 }
 
+/// A pool whose every connection begins with `prepare`. The first one is made at once and not tried again, since a pool keeps
+/// trying until its time is over, whatever the reason, and then says only that.
+async fn connect(
+    url: &str,
+    prepare: impl for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, sqlx::Result<()>> + Copy + Send + Sync + 'static,
+) -> sqlx::Result<AnyPool> {
+    let mut first = AnyConnection::connect(url).await?;
+    prepare(&mut first).await?;
+    first.close().await?;
+    AnyPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .after_connect(move |connection, _| prepare(connection))
+        .connect_lazy(url)
+}
+
 /// The time as it is stored: UTC, ISO 8601, always with microseconds so that texts order as times do.
 pub(super) fn now() -> String {
     stored(jiff::Timestamp::now())
@@ -191,16 +201,21 @@ fn failed(name: &str, error: sqlx::Error) -> Error {
     };
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     let ours = if matches!(error, sqlx::Error::PoolTimedOut) || says(&["database is locked", "database is busy"]) {
-        Error::new(ErrorKind::State, format!("{name} is locked by another process for more than {} s", BUSY_TIMEOUT.as_secs()))
-            .hint("see who has it open, or use a PostgreSQL state where many processes write at once")
-            .retryable(true)
+        Error::new(
+            ErrorKind::State,
+            format!("{name} is locked by another process for more than {} s", BUSY_TIMEOUT.as_secs()),
+        )
+        .hint("see who has it open, or use a PostgreSQL state where many processes write at once")
+        .retryable(true)
     } else if says(&["file is not a database", "malformed"]) {
         Error::new(ErrorKind::State, format!("{name} is not an SQLite database, or is damaged"))
             .hint("restore it from a backup, or move it away to start with an empty state: watermarks are then lost")
     } else if says(&["readonly database", "unable to open database file"]) {
-        Error::new(ErrorKind::State, format!("{name} cannot be written")).hint("check owner and mode of the file and of its folder")
+        Error::new(ErrorKind::State, format!("{name} cannot be written"))
+            .hint("check owner and mode of the file and of its folder")
     } else if says(&["database or disk is full", "No space left"]) {
-        Error::new(ErrorKind::DiskFull, format!("{name}: no space left on the device")).hint("free some space and run again")
+        Error::new(ErrorKind::DiskFull, format!("{name}: no space left on the device"))
+            .hint("free some space and run again")
     } else if says(&["password authentication failed", "no pg_hba.conf entry", "permission denied"]) {
         Error::new(ErrorKind::Auth, format!("{name}: {text}"))
     } else {

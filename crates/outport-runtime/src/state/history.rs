@@ -90,7 +90,8 @@ impl State {
     /// One run; `None` if the log does not have it.
     pub async fn run(&self, run_id: Uuid) -> Result<Option<RunRecord>> {
         let sql = format!("SELECT {COLUMNS} FROM log_resource_export l WHERE l.export_run_id = $1");
-        let row = sqlx::query(self.database.sql(&sql)).bind(run_id.to_string()).fetch_optional(&self.database.pool).await;
+        let row =
+            sqlx::query(self.database.sql(&sql)).bind(run_id.to_string()).fetch_optional(&self.database.pool).await;
         row.map_err(|e| self.database.failed(e))?.map(|row| self.run_record(&row)).transpose()
     }
 
@@ -128,7 +129,8 @@ impl State {
 
     /// The runs of `key` that are in the log, the newest first.
     pub async fn runs_of(&self, key: &ExportKey, limit: u32) -> Result<Vec<RunRecord>> {
-        let filter = HistoryFilter { group: Some(key.group.clone()), name: Some(key.name.clone()), ..HistoryFilter::default() };
+        let filter =
+            HistoryFilter { group: Some(key.group.clone()), name: Some(key.name.clone()), ..HistoryFilter::default() };
         self.history(&filter, limit).await
     }
 }

@@ -60,7 +60,12 @@ impl State {
             if inserted.rows_affected() == 1 {
                 self.step(&mut transaction, run_id, &RunEvent::Started).await?;
                 self.database.commit(transaction).await?;
-                return Ok(Lease { state: self.clone(), key: key.clone(), run_id, renewed: Mutex::new(Instant::now()) });
+                return Ok(Lease {
+                    state: self.clone(),
+                    key: key.clone(),
+                    run_id,
+                    renewed: Mutex::new(Instant::now()),
+                });
             }
             self.remove_stale(&mut transaction, key, run_id).await?;
         }
@@ -68,7 +73,12 @@ impl State {
     }
 
     /// Removes the lease of `key` if its holder is found to be gone, and says who holds it if not.
-    async fn remove_stale(&self, transaction: &mut Transaction<'static, Any>, key: &ExportKey, run_id: Uuid) -> Result<()> {
+    async fn remove_stale(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        key: &ExportKey,
+        run_id: Uuid,
+    ) -> Result<()> {
         let Some(held) = self.held(transaction, key).await? else {
             return Ok(());
         };

@@ -10,8 +10,8 @@ use outport_core::plan::{Last, Moment, Plan};
 use outport_core::run::{RunEvent, RunState};
 use outport_core::value::Value;
 use outport_core::{Error, Result};
-use sqlx::{AnyConnection, Row};
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
 use super::State;
@@ -215,12 +215,14 @@ impl State {
         if state != RunState::Error {
             self.step(&mut transaction, run_id, &RunEvent::Failed).await?;
             self.complete(&mut transaction, run_id).await?;
-            sqlx::query(self.database.sql("UPDATE log_resource_export SET error_message = $1 WHERE export_run_id = $2"))
-                .bind(format!("{}: {error}", error.kind().class()))
-                .bind(run_id.to_string())
-                .execute(&mut *transaction)
-                .await
-                .map_err(|e| self.database.failed(e))?;
+            sqlx::query(
+                self.database.sql("UPDATE log_resource_export SET error_message = $1 WHERE export_run_id = $2"),
+            )
+            .bind(format!("{}: {error}", error.kind().class()))
+            .bind(run_id.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.database.failed(e))?;
         }
         if !held {
             self.forget_intent(&mut transaction, run_id).await?;
@@ -298,7 +300,8 @@ impl State {
 
     /// What is known of the last successful run of an export.
     pub async fn last(&self, key: &ExportKey) -> Result<Last> {
-        let sql = "SELECT fingerprint, columns FROM outport_fingerprint WHERE export_group_name = $1 AND export_name = $2";
+        let sql =
+            "SELECT fingerprint, columns FROM outport_fingerprint WHERE export_group_name = $1 AND export_name = $2";
         let row = sqlx::query(self.database.sql(sql))
             .bind(key.group.as_str())
             .bind(key.name.as_str())
@@ -350,7 +353,9 @@ impl State {
             let column: Option<String> = self.get(&row, 0)?;
             self.append_watermark(connection, key, column.as_deref(), Some(&value), Some(run_id)).await?;
         }
-        if let (Some(fingerprint), Some(columns)) = (self.get::<Option<String>>(&row, 2)?, self.get::<Option<String>>(&row, 3)?) {
+        if let (Some(fingerprint), Some(columns)) =
+            (self.get::<Option<String>>(&row, 2)?, self.get::<Option<String>>(&row, 3)?)
+        {
             let sql = "INSERT INTO outport_fingerprint (export_group_name, export_name, fingerprint, columns, export_run_id, updated_at) \
                        VALUES ($1, $2, $3, $4, $5, $6::ts) ON CONFLICT (export_group_name, export_name) DO UPDATE SET \
                        fingerprint = excluded.fingerprint, columns = excluded.columns, export_run_id = excluded.export_run_id, \
@@ -389,21 +394,23 @@ impl State {
     }
 
     async fn state_of(&self, connection: &mut AnyConnection, run_id: Uuid) -> Result<RunState> {
-        let row = sqlx::query(self.database.sql("SELECT export_state FROM log_resource_export WHERE export_run_id = $1"))
-            .bind(run_id.to_string())
-            .fetch_optional(connection)
-            .await
-            .map_err(|e| self.database.failed(e))?;
+        let row =
+            sqlx::query(self.database.sql("SELECT export_state FROM log_resource_export WHERE export_run_id = $1"))
+                .bind(run_id.to_string())
+                .fetch_optional(connection)
+                .await
+                .map_err(|e| self.database.failed(e))?;
         let row = row.ok_or_else(|| self.database.wrong(format!("there is no run {run_id}")))?;
         self.run_state(&self.get::<String>(&row, 0)?)
     }
 
     async fn complete(&self, connection: &mut AnyConnection, run_id: Uuid) -> Result<()> {
-        let row = sqlx::query(self.database.sql("SELECT @ts(started_at) FROM log_resource_export WHERE export_run_id = $1"))
-            .bind(run_id.to_string())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|e| self.database.failed(e))?;
+        let row =
+            sqlx::query(self.database.sql("SELECT @ts(started_at) FROM log_resource_export WHERE export_run_id = $1"))
+                .bind(run_id.to_string())
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(|e| self.database.failed(e))?;
         let started = self.time(&self.get::<String>(&row, 0)?)?;
         let completed = jiff::Timestamp::now();
         let duration = i64::try_from(completed.duration_since(started).as_millis()).unwrap_or(i64::MAX);
@@ -428,7 +435,11 @@ impl State {
     }
 
     fn owner_of(&self, row: &AnyRow, first: usize) -> Result<Owner> {
-        Ok(Owner { host: self.get(row, first)?, machine: self.get(row, first + 1)?, process: self.get(row, first + 2)? })
+        Ok(Owner {
+            host: self.get(row, first)?,
+            machine: self.get(row, first + 1)?,
+            process: self.get(row, first + 2)?,
+        })
     }
 
     pub(super) fn get<'r, T>(&self, row: &'r AnyRow, index: usize) -> Result<T>
@@ -455,6 +466,7 @@ impl State {
     }
 
     pub(super) fn from_json<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
-        serde_json::from_str(text).map_err(|e| self.database.wrong(format!("expected JSON of another shape, found {text}: {e}")))
+        serde_json::from_str(text)
+            .map_err(|e| self.database.wrong(format!("expected JSON of another shape, found {text}: {e}")))
     }
 }
