@@ -147,6 +147,9 @@ async fn a_newer_storage_version_names_both() {
     header[124..140].copy_from_slice(&[
         0xcd, 0x4a, 0x45, 0xc5, 0x43, 0x02, 0x0d, 0x75, 0x6b, 0x8a, 0x4e, 0xab, 0x69, 0xa0, 0x6a, 0x9c,
     ]);
+    for empty_block in [4096, 8192] {
+        header[empty_block..empty_block + 8].copy_from_slice(&5381_u64.to_le_bytes());
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.duckdb");
     std::fs::write(&path, header).unwrap();
