@@ -20,6 +20,8 @@ pub(crate) fn from_duckdb(error: duckdb::Error) -> Error {
 
 /// Reads an error message of DuckDB: `Class Error: sentence`, suggestions, and `LINE n:` with a caret under the place.
 pub(crate) fn parse(text: &str) -> Error {
+    // A query that fails while its result is read is reported in two ways, of which one has the cause behind it.
+    let text = text.split_once("pending query result\nError: ").map_or(text, |(_, cause)| cause);
     let (class, rest) = match text.split_once(": ") {
         Some((class, rest)) if class.ends_with("Error") && class.len() < 40 => (class, rest),
         _ => ("", text),

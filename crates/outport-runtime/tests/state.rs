@@ -1,5 +1,7 @@
 //! The state, in each of its databases. Every scenario gets the URL of an empty one.
 
+#![allow(clippy::print_stderr, clippy::print_stdout)]
+
 mod support;
 
 use std::io::{BufRead, BufReader};

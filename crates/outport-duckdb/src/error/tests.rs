@@ -55,3 +55,12 @@ fn a_long_line_has_no_column() {
 fn text_without_a_class_stays_whole() {
     assert_eq!(parse("connect error").message(), "connect error");
 }
+
+#[test]
+fn the_cause_behind_a_closed_result_counts() {
+    let error = parse(
+        "Invalid Input Error: Attempting to execute an unsuccessful or closed pending query result\nError: Conversion Error: Could not convert string 'x' to INT32",
+    );
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert_eq!(error.message(), "could not convert string 'x' to INT32");
+}

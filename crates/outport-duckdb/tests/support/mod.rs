@@ -1,5 +1,5 @@
 //! What the tests of this crate share.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stderr)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,12 +40,17 @@ pub(crate) async fn read(source: &DuckDb, extract: &Extract) -> Result<Vec<Recor
 pub(crate) fn python() -> Option<PathBuf> {
     let given = std::env::var_os("OUTPORT_TEST_PYTHON").map(PathBuf::from);
     let python = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python"));
-    let works = Command::new(&python).args(["-c", "import duckdb, pyarrow"]).output().is_ok_and(|o| o.status.success());
+    let works =
+        Command::new(&python).args(["-c", "import duckdb, pyarrow, pytz"]).output().is_ok_and(|o| o.status.success());
     if works {
         return Some(python);
     }
-    assert!(std::env::var_os("OUTPORT_REQUIRE_SERVICES").is_none(), "{} has no duckdb and pyarrow", python.display());
-    eprintln!("SKIPPED: {} has no duckdb and pyarrow; set OUTPORT_TEST_PYTHON", python.display());
+    assert!(
+        std::env::var_os("OUTPORT_REQUIRE_SERVICES").is_none(),
+        "{} has no duckdb, pyarrow and pytz",
+        python.display()
+    );
+    eprintln!("SKIPPED: {} has no duckdb, pyarrow and pytz; set OUTPORT_TEST_PYTHON", python.display());
     None
 }
 

@@ -120,7 +120,7 @@ impl State {
             rows_exported: self.get(row, 18)?,
             files_created: self.get(row, 19)?,
             total_bytes: self.get(row, 20)?,
-            file_paths: file_paths.map(|text| self.from_json(&text)).transpose()?.unwrap_or_default(),
+            file_paths: file_paths.map(|text| self.read_json(&text)).transpose()?.unwrap_or_default(),
             trigger_file_path: self.get(row, 22)?,
             error_message: self.get(row, 23)?,
             updated_at: self.time(&self.get::<String>(row, 24)?)?,

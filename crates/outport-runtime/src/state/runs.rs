@@ -258,7 +258,7 @@ impl State {
                 run_id: self.uuid(&self.get::<String>(&row, 0)?)?,
                 key: key.clone(),
                 target: self.get(&row, 2)?,
-                intent: intent.map(|text| self.from_json(&text)).transpose()?,
+                intent: intent.map(|text| self.read_json(&text)).transpose()?,
             });
         }
         Ok(dead)
@@ -312,7 +312,7 @@ impl State {
         let Some(row) = row else {
             return Ok(Last { watermark, ..Last::default() });
         };
-        let columns = self.from_json(&self.get::<String>(&row, 1)?)?;
+        let columns = self.read_json(&self.get::<String>(&row, 1)?)?;
         Ok(Last { watermark, fingerprint: Some(self.get(&row, 0)?), columns: Some(columns) })
     }
 
@@ -349,7 +349,7 @@ impl State {
             .await
             .map_err(|e| self.database.failed(e))?;
         if let Some(text) = self.get::<Option<String>>(&row, 1)? {
-            let value: Value = self.from_json(&text)?;
+            let value: Value = self.read_json(&text)?;
             let column: Option<String> = self.get(&row, 0)?;
             self.append_watermark(connection, key, column.as_deref(), Some(&value), Some(run_id)).await?;
         }
@@ -465,7 +465,7 @@ impl State {
         serde_json::to_string(value).map_err(|e| self.database.wrong(e))
     }
 
-    pub(super) fn from_json<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
+    pub(super) fn read_json<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
         serde_json::from_str(text)
             .map_err(|e| self.database.wrong(format!("expected JSON of another shape, found {text}: {e}")))
     }

@@ -120,7 +120,7 @@ impl State {
             key: ExportKey { group: self.get(row, 0)?, name: self.get(row, 1)? },
             incremental_column: self.get(row, 2)?,
             watermark_value: self.get(row, 3)?,
-            value: typed.map(|text| self.from_json(&text)).transpose()?,
+            value: typed.map(|text| self.read_json(&text)).transpose()?,
             updated_at: self.time(&self.get::<String>(row, 5)?)?,
             run_id: run_id.map(|id| self.uuid(&id)).transpose()?,
         })

@@ -1,5 +1,7 @@
 //! What the tests of the state share: a PostgreSQL server of their own, plans, and processes that can be killed.
 
+#![allow(clippy::print_stderr)] // What is skipped is said.
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
