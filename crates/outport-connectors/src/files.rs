@@ -8,8 +8,10 @@ pub mod destination;
 pub mod gc;
 pub mod source;
 pub mod store;
+mod text_tables;
 pub mod verify;
 
 pub use destination::FileDestination;
 pub use source::FileSource;
 pub use store::{Credentials, Store};
+pub use text_tables::TextReader;

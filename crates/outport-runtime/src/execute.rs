@@ -173,7 +173,8 @@ impl Run<'_> {
     }
 
     async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
-        self.recover().await?;
+        let Self { export, systems, state, context, .. } = self;
+        recover_dead(&export.key, &export.target, *systems, state, context).await?;
         let mut attempt = 0;
         loop {
             match self.attempt(moment, planned).await {
@@ -189,31 +190,6 @@ impl Run<'_> {
                 result => return result,
             }
         }
-    }
-
-    /// Finishes or undoes what runs of this export that died had begun.
-    async fn recover(&self) -> Result<()> {
-        for dead in self.state.dead_runs(&self.export.key).await? {
-            let outcome = match &dead.intent {
-                None => Recovery::RolledBack(Vec::new()),
-                Some(intent) => {
-                    let target = dead.target.as_deref().unwrap_or(&self.export.target);
-                    self.systems.recover(target, intent, self.context).await.map_err(|e| e.context(format!("recovering run {}", dead.run_id)))?
-                }
-            };
-            match outcome {
-                Recovery::Published(receipt) => {
-                    tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
-                    self.state.adopt(&dead, &receipt).await?;
-                }
-                Recovery::RolledBack(removed) => {
-                    tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
-                    let error = Error::new(ErrorKind::Internal, "the process died before the export was published");
-                    self.state.finish_error(dead.run_id, &error).await?;
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn attempt(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
@@ -252,6 +228,40 @@ impl Run<'_> {
             self.context.warnings.add(warning, plan.null_cursors_excluded);
         }
     }
+}
+
+/// Finishes or undoes what runs of an export that died had begun; returns what was removed. The caller holds the lease.
+pub async fn recover_dead(
+    key: &ExportKey,
+    target: &str,
+    systems: &dyn Systems,
+    state: &State,
+    context: &Context,
+) -> Result<Vec<String>> {
+    let mut all_removed = Vec::new();
+    for dead in state.dead_runs(key).await? {
+        let outcome = match &dead.intent {
+            None => Recovery::RolledBack(Vec::new()),
+            Some(intent) => {
+                let target = dead.target.as_deref().unwrap_or(target);
+                let recovered = systems.recover(target, intent, context).await;
+                recovered.map_err(|e| e.context(format!("recovering run {}", dead.run_id)))?
+            }
+        };
+        match outcome {
+            Recovery::Published(receipt) => {
+                tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
+                state.adopt(&dead, &receipt).await?;
+            }
+            Recovery::RolledBack(removed) => {
+                tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
+                let error = Error::new(ErrorKind::Internal, "the process died before the export was published");
+                state.finish_error(dead.run_id, &error).await?;
+                all_removed.extend(removed);
+            }
+        }
+    }
+    Ok(all_removed)
 }
 
 /// Does the work while the lease is renewed; a lease that is lost stops the work.

@@ -9,4 +9,5 @@ pub mod process;
 pub mod state;
 pub mod systems;
 
+pub use execute::recover_dead;
 pub use process::{Observer, Parameters, Summary, process_exports};

@@ -173,6 +173,11 @@ impl Table {
     }
 }
 
+/// A count that a database keeps signed.
+pub fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

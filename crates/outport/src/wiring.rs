@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use outport_connectors::files::{Credentials, FileDestination, Store, recover};
+use outport_connectors::files::destination::recover;
+use outport_connectors::files::{FileDestination, Store, TextReader};
 use outport_connectors::postgres::{Postgres, PostgresConfig};
 use outport_core::config::{Connection, de};
 use outport_core::destination::{Destination, Intent, Recovery};
@@ -184,7 +185,7 @@ impl Systems {
 
     /// A store by its URL; a local path is relative to the project's folder.
     pub fn open_store(&self, url: &str, options: &BTreeMap<String, Secret>) -> Result<Store> {
-        Store::open(&self.absolute(url), &Credentials::from(options.clone()), &self.environment)
+        Store::open(&self.absolute(url), options, &self.environment)
     }
 
     /// The folder for spilled data.
@@ -201,7 +202,7 @@ impl Systems {
             Settings::Lakehouse(config) => {
                 let store = self.open_store(&config.url, &config.options)?;
                 let (objects, url, prefix) = store.object_store()?;
-                let text = Arc::new(outport_connectors::files::TextReader::new(store));
+                let text = Arc::new(TextReader::new(store.whole(), formats(), &self.temporary));
                 Arc::new(Lakehouse::new(config.clone(), objects, &url, prefix).with_text(text))
             }
             Settings::DuckDb(config) => {

@@ -153,6 +153,11 @@ impl Destination for FileDestination {
     }
 }
 
+/// Finishes or undoes what a run that died had begun in `store`; see [`Destination::recover`].
+pub async fn recover(store: &Store, intent: &Intent, context: &Context) -> Result<Recovery> {
+    recover::recover(store, intent, context).await
+}
+
 /// One run of a destination with everything that is known before the first row.
 struct Job {
     setup: Setup,

@@ -3,9 +3,9 @@
 //! No engine stands between: columns and a limit are pushed into the decoders, everything else (SQL, filters, ranges, Hive
 //! partitions) is what a connection of `type: lakehouse` is for.
 
-mod decode;
+pub(super) mod decode;
 mod find;
-mod open;
+pub(super) mod open;
 
 use std::path::PathBuf;
 use std::sync::Arc;

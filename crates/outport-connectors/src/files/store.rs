@@ -15,10 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
 use outport_core::error::suggestion;
 use outport_core::format::Input;
 use outport_core::secret::{Secret, redact_url};
 use outport_core::{Environment, Error, ErrorKind, Result};
+use url::Url;
 
 pub(crate) use error::from_object_store;
 pub(crate) use local::{LocalInput, blocking, failed, rename, sync_folder};
@@ -110,6 +114,46 @@ impl Store {
             Place::Local(root) => Some(root),
             Place::Remote(_) => None,
         }
+    }
+
+    /// The object store behind this one, its URL, and the place of this store's root in it; for engines that read on their own.
+    ///
+    /// The object store addresses all of the bucket or file system, not the root alone.
+    pub fn object_store(&self) -> Result<(Arc<dyn ObjectStore>, Url, ObjectPath)> {
+        let wrong = |e: String| Error::new(ErrorKind::Config, format!("{}: {e}", self.root));
+        match &self.place {
+            Place::Local(root) => {
+                let root = std::path::absolute(root).map_err(|e| wrong(e.to_string()))?;
+                let url = Url::from_directory_path("/").map_err(|()| wrong("is no folder".to_owned()))?;
+                let prefix = ObjectPath::from_absolute_path(&root).map_err(|e| wrong(e.to_string()))?;
+                Ok((Arc::new(LocalFileSystem::new()), url, prefix))
+            }
+            Place::Remote(remote) => {
+                let url = Url::parse(&self.root).map_err(|e| wrong(e.to_string()))?;
+                let prefix = ObjectPath::parse(&remote.prefix).map_err(|e| wrong(e.to_string()))?;
+                Ok((remote.objects.clone(), url, prefix))
+            }
+        }
+    }
+
+    /// The whole bucket or file system that this store is a part of.
+    pub fn whole(&self) -> Self {
+        let place = match &self.place {
+            Place::Local(_) => return Self::local("/"),
+            Place::Remote(remote) => Place::Remote(Arc::new(remote.without_prefix())),
+        };
+        let root = match Url::parse(&self.root) {
+            Ok(url) => url[..url::Position::BeforePath].to_owned(),
+            Err(_) => self.root.clone(),
+        };
+        Self { root, system: self.system, place }
+    }
+
+    /// Writes a small file and deletes it again: whether this store can be written to.
+    pub async fn probe(&self) -> Result<()> {
+        let name = format!(".outport-probe-{}", uuid::Uuid::new_v4().simple());
+        self.put(&name, Bytes::from_static(b"outport"), Replace::Yes).await?;
+        self.delete(&name).await.map(drop)
     }
 
     /// The path or URL of a file for messages, without secrets.

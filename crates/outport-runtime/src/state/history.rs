@@ -1,6 +1,6 @@
 //! What was: the log, for people and for APIs.
 
-use outport_core::Result;
+use outport_core::{Error, ErrorKind, Result};
 use outport_core::export::ExportKey;
 use outport_core::run::RunState;
 use serde::Serialize;
@@ -93,6 +93,38 @@ impl State {
         let row =
             sqlx::query(self.database.sql(&sql)).bind(run_id.to_string()).fetch_optional(&self.database.pool).await;
         row.map_err(|e| self.database.failed(e))?.map(|row| self.run_record(&row)).transpose()
+    }
+
+    /// The run dates of an export with the states of their runs, oldest run first.
+    pub async fn run_dates(&self, key: &ExportKey) -> Result<Vec<(jiff::civil::Date, RunState)>> {
+        let sql = "SELECT r.run_date, l.export_state FROM outport_run r JOIN log_resource_export l \
+             ON l.export_run_id = r.export_run_id WHERE l.export_group_name = $1 AND l.export_name = $2 ORDER BY l.started_at";
+        let rows = sqlx::query(self.database.sql(sql))
+            .bind(key.group.as_str())
+            .bind(key.name.as_str())
+            .fetch_all(&self.database.pool)
+            .await
+            .map_err(|e| self.database.failed(e))?;
+        rows.iter().map(|row| Ok((self.run_date(row, 0)?.date(), self.run_state(&self.get::<String>(row, 1)?)?))).collect()
+    }
+
+    /// The id of the latest execution; `None` before the first run.
+    pub async fn last_execution(&self) -> Result<Option<String>> {
+        let last = self.history(&HistoryFilter::default(), 1).await?.pop();
+        Ok(last.map(|run| run.master_execution_id))
+    }
+
+    /// The run date that the runs of an execution share; `None` where there are no such runs.
+    pub async fn run_date_of(&self, execution_id: &str) -> Result<Option<jiff::civil::DateTime>> {
+        let sql = "SELECT r.run_date FROM outport_run r JOIN log_resource_export l \
+             ON l.export_run_id = r.export_run_id WHERE l.master_execution_id = $1 ORDER BY l.started_at LIMIT 1";
+        let row = sqlx::query(self.database.sql(sql)).bind(execution_id).fetch_optional(&self.database.pool).await;
+        row.map_err(|e| self.database.failed(e))?.map(|row| self.run_date(&row, 0)).transpose()
+    }
+
+    fn run_date(&self, row: &AnyRow, index: usize) -> Result<jiff::civil::DateTime> {
+        let text: String = self.get(row, index)?;
+        text.parse().map_err(|_| Error::new(ErrorKind::State, format!("the state holds a run date that is none: \"{text}\"")))
     }
 
     fn run_record(&self, row: &AnyRow) -> Result<RunRecord> {

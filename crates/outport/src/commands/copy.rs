@@ -93,8 +93,10 @@ async fn source(args: &args::Copy, app: &App, context: &Context) -> Result<(Arc<
     let systems = Systems::new(&empty())?;
     let (folder, name) = split(&args.source);
     let store = systems.open_store(folder, &BTreeMap::new())?;
-    let format = args.from_format.as_deref().map(outport::wiring::format).transpose()?;
-    let source = FileSource::new(store, name, outport::wiring::formats(), format, options, systems.temporary());
+    let mut source = FileSource::new(store, outport::wiring::formats(), systems.temporary()).with_options(options);
+    if let Some(format) = &args.from_format {
+        source = source.with_format(format)?;
+    }
     extract.relation = Relation::table(name);
     Ok((Arc::new(source), extract, systems))
 }

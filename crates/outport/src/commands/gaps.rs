@@ -23,7 +23,7 @@ pub async fn run(args: &args::Gaps, app: &App) -> Result<u8> {
         let Some(first) = from.or_else(|| covered.iter().map(|(day, _)| *day).min()) else { continue };
         let mut day = first;
         while day <= to {
-            let states: Vec<&str> = covered.iter().filter(|(d, _)| *d == day).map(|(_, state)| state.as_str()).collect();
+            let states: Vec<&str> = covered.iter().filter(|(d, _)| *d == day).map(|(_, state)| state.name()).collect();
             if !states.iter().any(|state| matches!(*state, "success" | "warning")) {
                 let last = states.last().copied().unwrap_or("never run");
                 table.push(vec![export.key.to_string(), day.to_string(), last.to_owned()]);

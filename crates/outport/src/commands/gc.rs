@@ -1,9 +1,13 @@
 //! `outport gc`: what dead runs left behind.
 
-use std::time::Duration;
+use std::collections::HashSet;
 
+use jiff::{SignedDuration, Timestamp};
+use outport_connectors::files::gc;
+use outport_core::run::RunState;
 use outport_core::{Context, Error, ErrorKind, Result};
 use outport_runtime::recover_dead;
+use outport_runtime::state::HistoryFilter;
 use uuid::Uuid;
 
 use super::App;
@@ -15,34 +19,36 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     let age = age(&args.older_than)?;
     let (project, systems, exports) = app.selected(&args.selection).await?;
     let state = project.open_state().await?;
-    let context = Context::new(Uuid::new_v4());
+    let mut context = Context::new(Uuid::new_v4());
+    context.cancel = app.cancel.clone();
     let mut table = Table::new(&["Target", "Removed"], "nothing was left behind");
-    for export in &exports {
-        let removed = if args.dry_run { Vec::new() } else { recover_dead(&export.key, &export.target, &systems, &state, &context).await? };
-        for path in removed {
-            table.push(vec![export.target.clone(), path]);
+    if !args.dry_run {
+        for export in &exports {
+            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await? {
+                table.push(vec![export.target.clone(), path]);
+            }
         }
     }
-    let mut targets: Vec<&str> = exports.iter().map(|export| export.target.as_str()).collect();
-    targets.sort_unstable();
-    targets.dedup();
+    // Runs that go on keep their temporary files, however long they take.
+    let running = HistoryFilter { state: Some(RunState::Running), ..HistoryFilter::default() };
+    let alive: HashSet<Uuid> = state.history(&running, u32::MAX).await?.into_iter().map(|run| run.export_run_id).collect();
+    let targets: std::collections::BTreeSet<&str> = exports.iter().map(|export| export.target.as_str()).collect();
     for target in targets {
         let store = systems.store(target)?;
-        for leftover in outport_connectors::files::gc::leftovers(&store, "", age).await? {
-            if !args.dry_run {
-                outport_connectors::files::gc::remove(&store, &leftover).await?;
-            }
-            table.push(vec![target.to_owned(), leftover.path]);
+        let leftovers = gc::leftovers(&store, "", age, Timestamp::now(), |run| alive.contains(&run)).await?;
+        if !args.dry_run {
+            gc::remove(&store, &leftovers).await?;
+        }
+        for leftover in leftovers {
+            table.push(vec![target.to_owned(), leftover.file.path]);
         }
     }
     app.printer.table(&table)?;
     Ok(0)
 }
 
-fn age(text: &str) -> Result<Duration> {
+fn age(text: &str) -> Result<SignedDuration> {
     let wrong = || Error::new(ErrorKind::Usage, format!("--older-than: expected a span such as 1d or 12h, found \"{text}\""));
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-    let today = jiff::civil::Date::new(2000, 1, 1).map_err(|_| wrong())?;
-    let duration = span.to_duration(today).map_err(|_| wrong())?;
-    Duration::try_from(duration).map_err(|_| wrong())
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())
 }

@@ -9,7 +9,7 @@ use outport_runtime::systems::Systems as _;
 use uuid::Uuid;
 
 use super::App;
-use crate::args::{self, Selection, Watermark};
+use crate::args::{Selection, Watermark};
 use crate::printer::Table;
 
 /// Shows, sets or forgets watermarks.
@@ -28,7 +28,7 @@ async fn get(selection: &Selection, app: &App) -> Result<u8> {
     for export in exports {
         let Rows::Incremental { column, .. } = &export.rows else { continue };
         let (value, updated) = match state.watermark(&export.key).await? {
-            Some(watermark) => (watermark.value.to_string(), watermark.updated_at.to_string()),
+            Some(watermark) => (watermark.watermark_value.unwrap_or_default(), watermark.updated_at.to_string()),
             None => (String::new(), String::new()),
         };
         table.push(vec![export.key.to_string(), column.clone(), value, updated]);

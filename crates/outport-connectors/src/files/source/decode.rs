@@ -22,7 +22,7 @@ use crate::files::store::Found;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The batches of all files in order; dropping the stream stops the threads.
-pub(super) fn stream(
+pub(in crate::files) fn stream(
     files: Vec<Found>,
     opener: Opener,
     schema: SchemaRef,

@@ -20,17 +20,17 @@ const SAMPLE: u64 = 4096;
 
 /// Opens files, all of them the same way.
 #[derive(Clone)]
-pub(super) struct Opener {
-    pub(super) store: Store,
-    pub(super) formats: Vec<Arc<dyn Format>>,
-    pub(super) format: Option<Arc<dyn Format>>,
-    pub(super) settings: DecodeSettings,
-    pub(super) temporary: PathBuf,
+pub(in crate::files) struct Opener {
+    pub(in crate::files) store: Store,
+    pub(in crate::files) formats: Vec<Arc<dyn Format>>,
+    pub(in crate::files) format: Option<Arc<dyn Format>>,
+    pub(in crate::files) settings: DecodeSettings,
+    pub(in crate::files) temporary: PathBuf,
 }
 
 impl Opener {
     /// Takes format and schema from the first file, for all of them; `columns` must be in it.
-    pub(super) async fn agree(mut self, files: &[Found], columns: Option<&[String]>) -> Result<(Self, SchemaRef)> {
+    pub(in crate::files) async fn agree(mut self, files: &[Found], columns: Option<&[String]>) -> Result<(Self, SchemaRef)> {
         let first = files.first().ok_or_else(|| Error::new(ErrorKind::Internal, "an extract without files"))?;
         let input = self.store.input_of(first).await?;
         let whole = self.clone();
@@ -59,7 +59,7 @@ impl Opener {
     }
 
     /// A decoder for one file.
-    pub(super) async fn decoder(&self, file: &Found) -> Result<Box<dyn Decoder>> {
+    pub(in crate::files) async fn decoder(&self, file: &Found) -> Result<Box<dyn Decoder>> {
         let input = self.store.input_of(file).await?;
         let opener = self.clone();
         blocking(move || {
@@ -100,7 +100,7 @@ pub(crate) fn unpack_and_detect(
 }
 
 /// The format with this name.
-pub(super) fn format_named(formats: &[Arc<dyn Format>], name: &str) -> Result<Arc<dyn Format>> {
+pub(in crate::files) fn format_named(formats: &[Arc<dyn Format>], name: &str) -> Result<Arc<dyn Format>> {
     formats.iter().find(|format| format.name() == name).cloned().ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, format!("files of format \"{name}\" cannot be read"))
             .hint(suggestion(name, formats.iter().map(|format| format.name())))

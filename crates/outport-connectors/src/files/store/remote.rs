@@ -38,6 +38,16 @@ impl Remote {
         Self { objects: client.clone(), uploads: Uploads(client), prefix, conditional_put }
     }
 
+    /// The same client for the whole bucket.
+    pub(super) fn without_prefix(&self) -> Self {
+        Self {
+            objects: self.objects.clone(),
+            uploads: Uploads(self.uploads.0.clone()),
+            prefix: String::new(),
+            conditional_put: self.conditional_put,
+        }
+    }
+
     /// The key of a path inside the store, taken as it is: what it holds is encoded on the wire alone.
     pub(crate) fn key(&self, path: &str) -> Result<Path> {
         let key = match (self.prefix.as_str(), path) {
