@@ -78,9 +78,7 @@ impl Format for Csv {
 }
 
 fn fidelity(data_type: &DataType) -> Fidelity {
-    match data_type {
-        other => Fidelity::Lossy(format!(
-            "CSV does not say that the values are {other}; read them with a schema to get them back"
-        )),
-    }
+    Fidelity::Lossy(format!(
+        "CSV does not say that the values are {data_type}; read them with a schema to get them back"
+    ))
 }

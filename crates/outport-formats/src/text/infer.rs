@@ -40,7 +40,8 @@ impl Guess {
         self.values += 1;
         match text.first() {
             Some(b'0'..=b'9' | b'-' | b'+' | b'.') => {
-                if !self.see_number(text) {
+                let number = self.see_number(text);
+                if !number {
                     self.see_time(text);
                 }
             }
