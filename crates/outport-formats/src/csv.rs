@@ -58,8 +58,11 @@ impl Format for Csv {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, _: &FormatOptions) -> Fidelity {
+    fn fidelity(&self, data_type: &DataType, options: &FormatOptions) -> Fidelity {
         match refusal(data_type) {
+            None if data_type.is_nested() && options::refuses_nested(options) => {
+                Fidelity::Refused(format!("{data_type} is nested, and the option nested says error"))
+            }
             Some(why) => Fidelity::Refused(why),
             None => fidelity(data_type),
         }
@@ -75,9 +78,7 @@ impl Format for Csv {
 }
 
 fn fidelity(data_type: &DataType) -> Fidelity {
-    match data_type {
-        other => Fidelity::Lossy(format!(
-            "CSV does not say that the values are {other}; read them with a schema to get them back"
-        )),
-    }
+    Fidelity::Lossy(format!(
+        "CSV does not say that the values are {data_type}; read them with a schema to get them back"
+    ))
 }

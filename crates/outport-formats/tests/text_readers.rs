@@ -9,6 +9,7 @@ use outport_formats::csv::Csv;
 use outport_formats::json::Json;
 
 /// The Python with the readers; `None`, said loudly, where there is none.
+#[allow(clippy::print_stderr)]
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = std::env::var_os("OUTPORT_TEST_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);

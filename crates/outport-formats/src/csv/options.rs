@@ -172,6 +172,11 @@ pub(crate) const CSV_OPTIONS: &[OptionSpec] = &all(SEP);
 /// The options of `tsv`.
 pub(crate) const TSV_OPTIONS: &[OptionSpec] = &all(TAB);
 
+/// Whether the options refuse lists, structs and maps.
+pub(crate) fn refuses_nested(options: &FormatOptions) -> bool {
+    options.get(&NESTED).eq_ignore_ascii_case("error")
+}
+
 /// What the options say, read.
 #[derive(Clone, Debug)]
 pub(crate) struct CsvOptions {

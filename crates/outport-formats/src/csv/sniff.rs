@@ -197,7 +197,7 @@ fn starts(data: &[u8], dialect: &Dialect) -> Vec<usize> {
     let behind_line = |from: usize| memchr::memchr(dialect.line, &data[from..]).map(|length| from + length + 1);
     let mut starts: Vec<usize> = behind_line(0).into_iter().collect();
     if let Some(quote) = dialect.quote {
-        starts.extend(memchr::memchr(quote, data).and_then(|quote| behind_line(quote)));
+        starts.extend(memchr::memchr(quote, data).and_then(behind_line));
     }
     starts
 }

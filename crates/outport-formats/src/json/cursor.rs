@@ -188,11 +188,12 @@ pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) -> bool {
                     return false;
                 };
                 rest = &rest[4..];
-                if (0xD800..0xDC00).contains(&code) && rest.starts_with(b"\\u") {
-                    if let Some(low) = hex(&rest[2..]).filter(|low| (0xDC00..0xE000).contains(low)) {
-                        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                        rest = &rest[6..];
-                    }
+                if (0xD800..0xDC00).contains(&code)
+                    && rest.starts_with(b"\\u")
+                    && let Some(low) = hex(&rest[2..]).filter(|low| (0xDC00..0xE000).contains(low))
+                {
+                    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                    rest = &rest[6..];
                 }
                 // Half of a surrogate pair is no character.
                 let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);

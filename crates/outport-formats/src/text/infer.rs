@@ -40,7 +40,8 @@ impl Guess {
         self.values += 1;
         match text.first() {
             Some(b'0'..=b'9' | b'-' | b'+' | b'.') => {
-                if !self.see_number(text) {
+                let number = self.see_number(text);
+                if !number {
                     self.see_time(text);
                 }
             }
@@ -67,7 +68,9 @@ impl Guess {
                 return false;
             }
             self.most_whole = self.most_whole.max(whole.len());
-            self.most_digits = self.most_digits.max(whole.len() + behind.len());
+            // Zeros in front count for nothing: a double holds 0.0000123 as well as 1.23.
+            let zeros = whole.iter().chain(behind).take_while(|byte| **byte == b'0').count();
+            self.most_digits = self.most_digits.max(whole.len() + behind.len() - zeros);
             if point.is_none() {
                 if parse::int64(text).is_some() {
                     self.integers += 1
