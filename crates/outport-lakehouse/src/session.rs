@@ -21,6 +21,7 @@ use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::future::BoxFuture;
+use outport_core::context::Cancel;
 use outport_core::{Error, ErrorKind, Result};
 
 use crate::config::LakehouseConfig;
@@ -97,7 +98,7 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Config`] for SQL that is wrong, [`ErrorKind::NotFound`] for tables and columns with the nearest names,
     /// [`ErrorKind::Unsupported`] for statements that are no query.
-    pub(crate) async fn plan(&self, config: &LakehouseConfig, sql: &str) -> Result<Planned> {
+    pub(crate) async fn plan(&self, config: &LakehouseConfig, sql: &str, cancel: &Cancel) -> Result<Planned> {
         let mut state = self.configured()?;
         let mut statement = self.parse(&state, sql)?;
         queried(&mut statement)?;
@@ -115,7 +116,7 @@ impl Session {
         options.optimizer.enable_round_robin_repartition &= !plain;
         let plan = state.create_physical_plan(&logical).await.map_err(from_datafusion)?;
         let plan = named::wrap(plan, &self.around.root)
-            .and_then(|plan| cancel::wrap(plan, &self.around.context.cancel))
+            .and_then(|plan| cancel::wrap(plan, cancel))
             .map_err(from_datafusion)?;
         let mut snapshots: Vec<String> = opened.into_iter().filter_map(|table| table.snapshot).collect();
         snapshots.sort();

@@ -70,7 +70,7 @@ impl Lakehouse {
     /// Plans and runs a query.
     async fn run(&self, sql: &str, context: &Context) -> Result<Batches> {
         let session = self.session(context)?;
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, sql)).await?;
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, sql, &context.cancel)).await?;
         let schema = planned.plan.schema();
         let batches = stream::run(planned.plan, planned.state.task_ctx(), context);
         let expected = Arc::clone(&schema);
@@ -115,7 +115,7 @@ impl Source for Lakehouse {
     async fn schema(&self, extract: &Extract, context: &Context) -> Result<SchemaRef> {
         let session = self.session(context)?;
         let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql)).await;
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
         Ok(planned.map_err(|error| of_extract(extract, error))?.plan.schema())
     }
 
@@ -135,7 +135,7 @@ impl Source for Lakehouse {
     async fn estimate(&self, extract: &Extract, context: &Context) -> Result<Option<u64>> {
         let session = self.session(context)?;
         let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql)).await;
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
         let plan = planned.map_err(|error| of_extract(extract, error))?.plan;
         let statistics = plan.partition_statistics(None).map_err(from_datafusion)?;
         Ok(match statistics.num_rows {
