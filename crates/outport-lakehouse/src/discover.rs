@@ -171,7 +171,8 @@ async fn child(root: &Root, folder: &Path, name: &str) -> Result<Option<(Path, K
     };
     let children = root.children(&folder).await?;
     let folders = children.folders.iter().filter(|_| root.only.is_none());
-    let folders: Vec<(String, &Path)> = folders.map(|path| (decoded_once(path.filename().unwrap_or_default()), path)).collect();
+    let folders: Vec<(String, &Path)> =
+        folders.map(|path| (decoded_once(path.filename().unwrap_or_default()), path)).collect();
     if let Some(path) = unique(name, folders.iter().map(|(name, path)| (name.as_str(), *path)))
         && let Some(kind) = classify(root, path, None).await?
     {

@@ -151,7 +151,7 @@ impl Session {
     }
 
     fn parse(&self, state: &SessionState, sql: &str) -> Result<Statement> {
-        state.sql_to_statement(sql, &SqlDialect::Generic).map_err(from_datafusion)
+        state.sql_to_statement(sql, &SqlDialect::Generic).map_err(|error| with_line(sql, from_datafusion(error)))
     }
 
     /// Opens the tables that are named and not open yet, all at once.
@@ -178,6 +178,16 @@ impl Session {
             opened.insert(reference.to_string(), table);
         }
         Ok(references.iter().filter_map(|reference| opened.get(&reference.to_string()).cloned()).collect())
+    }
+}
+
+/// A syntax error with the line that it is in, of which the parser tells the number only.
+fn with_line(sql: &str, error: Error) -> Error {
+    let number =
+        error.message().split_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.trim().parse::<usize>().ok());
+    match number.and_then(|number| sql.lines().nth(number.checked_sub(1)?)) {
+        Some(line) => Error::new(error.kind(), format!("{}, in: {}", error.message(), line.trim())),
+        None => error,
     }
 }
 
