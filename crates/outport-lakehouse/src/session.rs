@@ -245,7 +245,10 @@ fn partitions(plan: &LogicalPlan, bytes: u64, threads: usize) -> (usize, bool) {
 
 /// The tables that were opened, by the names that queries gave them.
 #[derive(Clone, Debug, Default)]
-struct Registry(Arc<RwLock<HashMap<[String; 3], Arc<dyn TableProvider>>>>);
+struct Registry(Arc<RwLock<Providers>>);
+
+/// By catalog, schema and table.
+type Providers = HashMap<[String; 3], Arc<dyn TableProvider>>;
 
 impl Registry {
     fn insert(&self, reference: &TableReference, state: &SessionState, provider: Arc<dyn TableProvider>) {
