@@ -9,6 +9,7 @@ use datafusion::common::Statistics;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
@@ -72,7 +73,8 @@ impl ExecutionPlan for Stoppable {
             Ok(()) => batch,
             Err(error) => Err(DataFusionError::External(Box::new(error))),
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.inner.schema(), checked)))
+        // What never waits has to yield, or it starves the very timers and signals that would cancel it.
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(self.inner.schema(), checked))))
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Statistics> {

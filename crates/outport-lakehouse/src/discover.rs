@@ -15,6 +15,7 @@ use outport_core::{Error, ErrorKind, Result};
 use crate::config::{LakehouseConfig, TableConfig, TableFormat};
 use crate::error::from_store;
 use crate::root::{Root, check_name};
+use crate::table::partitions::decoded_once;
 
 /// The schema that may be named although there is none.
 const DEFAULT_SCHEMA: &str = "dbo";
@@ -120,7 +121,7 @@ fn level<'a>(root: &'a Root, folder: &'a Path, schema: Option<&'a str>) -> BoxFu
         }
         let mut lookups: Vec<BoxFuture<'_, Result<Vec<String>>>> = Vec::new();
         for path in children.folders {
-            let Some(name) = path.filename().filter(|name| !hidden(name) && *name != TABLES_FOLDER).map(str::to_owned)
+            let Some(name) = path.filename().filter(|name| !hidden(name) && *name != TABLES_FOLDER).map(decoded_once)
             else {
                 continue;
             };
@@ -170,7 +171,9 @@ async fn child(root: &Root, folder: &Path, name: &str) -> Result<Option<(Path, K
     };
     let children = root.children(&folder).await?;
     let folders = children.folders.iter().filter(|_| root.only.is_none());
-    if let Some(path) = unique(name, folders.map(|path| (path.filename().unwrap_or_default(), path)))
+    let folders: Vec<(String, &Path)> =
+        folders.map(|path| (decoded_once(path.filename().unwrap_or_default()), path)).collect();
+    if let Some(path) = unique(name, folders.iter().map(|(name, path)| (name.as_str(), *path)))
         && let Some(kind) = classify(root, path, None).await?
     {
         return Ok(Some((path.clone(), kind)));

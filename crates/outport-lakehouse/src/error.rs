@@ -68,7 +68,9 @@ pub(crate) fn from_delta(table: &str, error: DeltaTableError) -> Error {
 fn from_kernel(table: &str, text: &str) -> Error {
     let lower = text.to_lowercase();
     let unsupported = ["unsupported", "not supported", "feature"].iter().any(|word| lower.contains(word));
-    let missing = ["not found", "no files in log segment", "no table version", "end version"].iter().any(|word| lower.contains(word));
+    let missing = ["not found", "no files in log segment", "no table version", "end version"]
+        .iter()
+        .any(|word| lower.contains(word));
     let kind = match (unsupported, missing) {
         (true, _) => ErrorKind::Unsupported,
         (false, true) => ErrorKind::NotFound,
@@ -137,9 +139,7 @@ fn from_parquet(error: ParquetError) -> Error {
     match error {
         ParquetError::External(inner) => from_external(inner),
         ParquetError::NYI(text) => Error::new(ErrorKind::Unsupported, first_line(&text)),
-        other => {
-            Error::new(ErrorKind::Data, first_line(strip(&other.to_string()).trim_start_matches("Parquet error: ")))
-        }
+        other => by_text(ErrorKind::Data, &other.to_string()),
     }
 }
 

@@ -21,6 +21,7 @@ use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::future::BoxFuture;
+use outport_core::context::Cancel;
 use outport_core::{Error, ErrorKind, Result};
 
 use crate::config::LakehouseConfig;
@@ -97,7 +98,7 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Config`] for SQL that is wrong, [`ErrorKind::NotFound`] for tables and columns with the nearest names,
     /// [`ErrorKind::Unsupported`] for statements that are no query.
-    pub(crate) async fn plan(&self, config: &LakehouseConfig, sql: &str) -> Result<Planned> {
+    pub(crate) async fn plan(&self, config: &LakehouseConfig, sql: &str, cancel: &Cancel) -> Result<Planned> {
         let mut state = self.configured()?;
         let mut statement = self.parse(&state, sql)?;
         queried(&mut statement)?;
@@ -115,7 +116,7 @@ impl Session {
         options.optimizer.enable_round_robin_repartition &= !plain;
         let plan = state.create_physical_plan(&logical).await.map_err(from_datafusion)?;
         let plan = named::wrap(plan, &self.around.root)
-            .and_then(|plan| cancel::wrap(plan, &self.around.context.cancel))
+            .and_then(|plan| cancel::wrap(plan, cancel))
             .map_err(from_datafusion)?;
         let mut snapshots: Vec<String> = opened.into_iter().filter_map(|table| table.snapshot).collect();
         snapshots.sort();
@@ -150,7 +151,7 @@ impl Session {
     }
 
     fn parse(&self, state: &SessionState, sql: &str) -> Result<Statement> {
-        state.sql_to_statement(sql, &SqlDialect::Generic).map_err(from_datafusion)
+        state.sql_to_statement(sql, &SqlDialect::Generic).map_err(|error| with_line(sql, from_datafusion(error)))
     }
 
     /// Opens the tables that are named and not open yet, all at once.
@@ -177,6 +178,16 @@ impl Session {
             opened.insert(reference.to_string(), table);
         }
         Ok(references.iter().filter_map(|reference| opened.get(&reference.to_string()).cloned()).collect())
+    }
+}
+
+/// A syntax error with the line that it is in, of which the parser tells the number only.
+fn with_line(sql: &str, error: Error) -> Error {
+    let number =
+        error.message().split_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.trim().parse::<usize>().ok());
+    match number.and_then(|number| sql.lines().nth(number.checked_sub(1)?)) {
+        Some(line) => Error::new(error.kind(), format!("{}, in: {}", error.message(), line.trim())),
+        None => error,
     }
 }
 
@@ -234,7 +245,10 @@ fn partitions(plan: &LogicalPlan, bytes: u64, threads: usize) -> (usize, bool) {
 
 /// The tables that were opened, by the names that queries gave them.
 #[derive(Clone, Debug, Default)]
-struct Registry(Arc<RwLock<HashMap<[String; 3], Arc<dyn TableProvider>>>>);
+struct Registry(Arc<RwLock<Providers>>);
+
+/// By catalog, schema and table.
+type Providers = HashMap<[String; 3], Arc<dyn TableProvider>>;
 
 impl Registry {
     fn insert(&self, reference: &TableReference, state: &SessionState, provider: Arc<dyn TableProvider>) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::stats::Precision;
 use futures::StreamExt;
@@ -70,8 +70,8 @@ impl Lakehouse {
     /// Plans and runs a query.
     async fn run(&self, sql: &str, context: &Context) -> Result<Batches> {
         let session = self.session(context)?;
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, sql)).await?;
-        let schema = planned.plan.schema();
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, sql, &context.cancel)).await?;
+        let schema = plain(&planned.plan.schema());
         let batches = stream::run(planned.plan, planned.state.task_ctx(), context);
         let expected = Arc::clone(&schema);
         // The session stays alive with the stream: its memory pool and its spill files are the query's.
@@ -87,13 +87,29 @@ impl Lakehouse {
     }
 }
 
+/// The schema without dictionaries: Delta scans have one a batch for partition columns, which not every format can hold.
+fn plain(schema: &SchemaRef) -> SchemaRef {
+    if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..))) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Dictionary(_, value) => field.as_ref().clone().with_data_type(value.as_ref().clone()),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
 /// The batch under the schema that was announced, of which operators drop metadata at times.
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {
         return Ok(batch);
     }
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| match column.data_type() {
+        DataType::Dictionary(..) => arrow::compute::cast(column, field.data_type()),
+        _ => Ok(Arc::clone(column)),
+    });
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &options)?)
 }
 
 /// Says which table was being read, where an error does not.
@@ -115,8 +131,8 @@ impl Source for Lakehouse {
     async fn schema(&self, extract: &Extract, context: &Context) -> Result<SchemaRef> {
         let session = self.session(context)?;
         let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql)).await;
-        Ok(planned.map_err(|error| of_extract(extract, error))?.plan.schema())
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
+        Ok(plain(&planned.map_err(|error| of_extract(extract, error))?.plan.schema()))
     }
 
     async fn read(&self, extract: &Extract, context: &Context) -> Result<Batches> {
@@ -135,7 +151,7 @@ impl Source for Lakehouse {
     async fn estimate(&self, extract: &Extract, context: &Context) -> Result<Option<u64>> {
         let session = self.session(context)?;
         let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql)).await;
+        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
         let plan = planned.map_err(|error| of_extract(extract, error))?.plan;
         let statistics = plan.partition_statistics(None).map_err(from_datafusion)?;
         Ok(match statistics.num_rows {

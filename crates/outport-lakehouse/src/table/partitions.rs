@@ -114,13 +114,15 @@ fn values(table: &Path, file: &Path) -> Vec<(String, Option<String>)> {
 
 /// Hive escapes what a path cannot hold as `%3A`; a store may escape the percent sign once more.
 fn decoded(text: &str) -> String {
-    let once = |text: &str| {
-        url::form_urlencoded::parse(format!("x={}", text.replace('+', "%2B").replace('&', "%26")).as_bytes())
-            .next()
-            .map_or_else(|| text.to_owned(), |(_, value)| value.into_owned())
-    };
-    let text = once(text);
-    if text.contains('%') { once(&text) } else { text }
+    let text = decoded_once(text);
+    if text.contains('%') { decoded_once(&text) } else { text }
+}
+
+/// Resolves the escapes that a store puts into names.
+pub(crate) fn decoded_once(text: &str) -> String {
+    url::form_urlencoded::parse(format!("x={}", text.replace('+', "%2B").replace('&', "%26")).as_bytes())
+        .next()
+        .map_or_else(|| text.to_owned(), |(_, value)| value.into_owned())
 }
 
 fn data_type<'a>(values: impl Iterator<Item = &'a str> + Clone) -> DataType {

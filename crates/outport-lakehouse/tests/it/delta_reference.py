@@ -166,7 +166,7 @@ def canonical(value):
             value = value.replace(tzinfo=datetime.timezone.utc)
         return repr(round((value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) / datetime.timedelta(microseconds=1)))
     if isinstance(value, dict):
-        return repr({k: canonical(v) for k, v in value.items()})
+        return repr({k: canonical(v) for k, v in sorted(value.items())})
     if isinstance(value, (list, tuple)):
         return repr([canonical(v) for v in value])
     return repr(value)

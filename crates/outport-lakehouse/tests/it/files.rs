@@ -156,12 +156,13 @@ async fn bad_parquet_is_an_error() {
             continue;
         }
         seen += 1;
+        // The damage of the second is in a column's name in one row group, which this reader has no use for.
+        let readable = [("ARROW-GH-43605.parquet", 21_186), ("ARROW-GH-41317.parquet", 5)];
+        let expected = readable.iter().find(|(file, _)| *file == name).map(|(_, rows)| *rows);
         match read(&lake, &Extract::table(&name)).await {
-            Ok((_, batches)) => {
-                assert!(name.contains("GH-43605") && rows(&batches) == 21_186, "{name}: {} rows", rows(&batches))
-            }
+            Ok((_, batches)) => assert_eq!(Some(rows(&batches)), expected, "{name}"),
             Err(error) => {
-                assert!(!name.contains("GH-43605"), "{name}: {error}");
+                assert_eq!(expected, None, "{name}: {error}");
                 assert!(
                     matches!(error.kind(), ErrorKind::Data | ErrorKind::Unsupported),
                     "{name}: {:?} {error}",

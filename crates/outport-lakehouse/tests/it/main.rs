@@ -1,5 +1,6 @@
 //! The lakehouse on real tables, compared with readers that are not ours.
 
+mod conformance;
 mod delta;
 mod files;
 mod iceberg;

@@ -61,6 +61,7 @@ pub(crate) fn python() -> Option<PathBuf> {
     present(python.exists().then_some(python.clone()), &format!("python {}", python.display()))
 }
 
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn present<T>(found: Option<T>, what: &str) -> Option<T> {
     if found.is_none() {
         assert!(std::env::var("OUTPORT_REQUIRE_SERVICES").is_err(), "{what} is missing");
