@@ -34,12 +34,12 @@ pub(super) enum Finished {
     Local(PathBuf),
     /// It waits for a name.
     Waiting(Spill),
-    /// A small object in memory, and its path.
-    Whole { path: String, bytes: bytes::Bytes },
-    /// An upload that ends soon, and its path.
-    Parts { path: String, done: JoinHandle<Result<Upload>> },
-    /// An upload whose parts are all there, and its path.
-    Uploaded { path: String, upload: Upload },
+    /// A small object in memory.
+    Whole(bytes::Bytes),
+    /// An upload that ends soon.
+    Parts(JoinHandle<Result<Upload>>),
+    /// An upload whose parts are all there.
+    Uploaded(Upload),
 }
 
 impl Sink {
@@ -59,13 +59,10 @@ impl Sink {
                 Ok(Finished::Local(path))
             }
             Self::Waiting(spill) => Ok(Finished::Waiting(spill)),
-            Self::Upload(uploader) => {
-                let path = uploader.path().to_owned();
-                Ok(match uploader.finish(alone)? {
-                    Uploading::Whole(bytes) => Finished::Whole { path, bytes },
-                    Uploading::Parts(done) => Finished::Parts { path, done },
-                })
-            }
+            Self::Upload(uploader) => Ok(match uploader.finish(alone)? {
+                Uploading::Whole(bytes) => Finished::Whole(bytes),
+                Uploading::Parts(done) => Finished::Parts(done),
+            }),
         }
     }
 }

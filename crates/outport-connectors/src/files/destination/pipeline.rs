@@ -141,9 +141,9 @@ async fn write(
 async fn uploaded(files: Vec<Written>) -> Result<Vec<Written>> {
     let mut complete = Vec::with_capacity(files.len());
     for mut file in files {
-        if let Finished::Parts { path, done } = file.finished {
+        if let Finished::Parts(done) = file.finished {
             let upload = done.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))??;
-            file.finished = Finished::Uploaded { path, upload };
+            file.finished = Finished::Uploaded(upload);
         }
         complete.push(file);
     }

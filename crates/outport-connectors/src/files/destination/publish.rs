@@ -225,9 +225,9 @@ fn name_all(written: Vec<Written>, job: &Job) -> Result<(Vec<Publication>, Vec<F
         let path = job.path(&place.values, place.name, part);
         let body = match finished {
             Finished::Local(temporary) => Staged::Temporary(temporary),
-            Finished::Whole { bytes, .. } => Staged::Whole(bytes),
-            Finished::Uploaded { upload, .. } => Staged::Upload(upload),
-            Finished::Waiting(_) | Finished::Parts { .. } => {
+            Finished::Whole(bytes) => Staged::Whole(bytes),
+            Finished::Uploaded(upload) => Staged::Upload(upload),
+            Finished::Waiting(_) | Finished::Parts(_) => {
                 return Err(Error::new(ErrorKind::Internal, format!("{path} is not complete")));
             }
         };

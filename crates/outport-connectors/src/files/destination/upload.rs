@@ -63,11 +63,6 @@ impl Uploader {
         Self { uploads, path, url, part_size, buffer: Vec::new(), task: None, sent: 0 }
     }
 
-    /// The path inside the store.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Adds bytes; waits where too many parts are on the way.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
