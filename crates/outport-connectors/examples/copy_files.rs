@@ -54,7 +54,8 @@ async fn main() -> Result<()> {
     let context = Context::new(uuid::Uuid::new_v4());
     let began = Instant::now();
     let (root, file) = source.rsplit_once('/').unwrap_or((".", source));
-    let batches = FileSource::new(Store::local(root), formats, &temporary).read(&Extract::table(file), &context).await?;
+    let batches =
+        FileSource::new(Store::local(root), formats, &temporary).read(&Extract::table(file), &context).await?;
     let receipt =
         FileDestination::new(Store::local(folder), target, layout, &temporary)?.write(batches, &context).await?;
     println!("{} rows, {} bytes, {:.2} s", receipt.rows, receipt.bytes, began.elapsed().as_secs_f64());

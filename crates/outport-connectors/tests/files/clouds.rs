@@ -9,9 +9,17 @@ use crate::support::Fixture;
 async fn azure_conforms() {
     let server = Server::start("azurite-blob", |port| {
         let port = port.to_string();
-        ["--blobHost", "127.0.0.1", "--blobPort", &port, "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "--blobHost",
+            "127.0.0.1",
+            "--blobPort",
+            &port,
+            "--inMemoryPersistence",
+            "--skipApiVersionCheck",
+            "--disableTelemetry",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     });
     let Some(server) = server else { return };
     let endpoint = format!("{}/devstoreaccount1", server.url());
@@ -45,7 +53,9 @@ urllib.request.urlopen(request)
 async fn gcs_conforms_as_far_as_the_emulator_goes() {
     let server = Server::start("gcp-storage-emulator", |port| {
         let port = port.to_string();
-        ["start", "--host", "127.0.0.1", "--port", &port, "--in-memory", "--default-bucket", "bucket"].map(str::to_owned).to_vec()
+        ["start", "--host", "127.0.0.1", "--port", &port, "--in-memory", "--default-bucket", "bucket"]
+            .map(str::to_owned)
+            .to_vec()
     });
     let Some(server) = server else { return };
     let url = server.url();

@@ -32,13 +32,17 @@ async fn a_local_folder_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_are_bundled_under_zip_and_gzip() {
     let (folder, fixture) = fixture();
-    let of = |codec, limit| Layout { compression: Compression::new(codec), max_rows_per_file: Some(limit), ..layout("out") };
+    let of =
+        |codec, limit| Layout { compression: Compression::new(codec), max_rows_per_file: Some(limit), ..layout("out") };
     let receipt = fixture.csv(of(Codec::Zip, 10)).write(destination::batches(0..25), &context()).await.unwrap();
     assert_eq!(receipt.files[0].path, "out/orders.zip");
     assert_eq!(receipt.files[0].entries, ["orders_part0001.csv", "orders_part0002.csv", "orders_part0003.csv"]);
     fixture.csv(of(Codec::Gzip, 10)).write(destination::batches(0..25), &context()).await.unwrap();
     let list = Command::new("tar").args(["tzf"]).arg(folder.path().join("out/orders.tar.gz")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&list.stdout), "orders_part0001.csv\norders_part0002.csv\norders_part0003.csv\n");
+    assert_eq!(
+        String::from_utf8_lossy(&list.stdout),
+        "orders_part0001.csv\norders_part0002.csv\norders_part0003.csv\n"
+    );
     let part = Command::new("tar")
         .args(["xzOf"])
         .arg(folder.path().join("out/orders.tar.gz"))
@@ -97,7 +101,10 @@ async fn what_was_written_is_read_and_verified() {
         source.read(&extract, &context()).await.unwrap().collect().await.unwrap().iter().map(|b| b.num_rows()).sum();
     assert_eq!(rows, 12);
     let error = source.read(&Extract::table("out/ordrs_part0001.csv"), &context()).await.unwrap_err();
-    assert_eq!((error.kind(), error.hint_text()), (ErrorKind::NotFound, Some("did you mean \"out/orders_part0001.csv\"?")));
+    assert_eq!(
+        (error.kind(), error.hint_text()),
+        (ErrorKind::NotFound, Some("did you mean \"out/orders_part0001.csv\"?"))
+    );
     let error = source.read(&Extract::query("select 1"), &context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 
@@ -139,7 +146,11 @@ async fn leftovers_are_told_by_run_and_age() {
 async fn a_full_disk_says_so_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mount = |options: &str| {
-        Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder.path()).status().is_ok_and(|s| s.success())
+        Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "none"])
+            .arg(folder.path())
+            .status()
+            .is_ok_and(|s| s.success())
     };
     if !mount("size=64k") {
         assert!(std::env::var_os("OUTPORT_REQUIRE_SERVICES").is_none(), "mounting a small file system is required");

@@ -60,8 +60,12 @@ async fn the_xml_api_of_gcs_conforms_as_far_as_s3_stands_in_for_it() {
 async fn a_missing_bucket_and_a_missing_server_are_named() {
     let Some(server) = moto() else { return };
     let endpoint = server.url();
-    let options =
-        [("endpoint", &*endpoint), ("allow_http", "true"), ("access_key_id", "key"), ("secret_access_key", "planted-secret")];
+    let options = [
+        ("endpoint", &*endpoint),
+        ("allow_http", "true"),
+        ("access_key_id", "key"),
+        ("secret_access_key", "planted-secret"),
+    ];
     let nowhere = Fixture::new(open("s3://nowhere", options));
     let write = |fixture: &Fixture, layout: Layout| {
         let destination = fixture.csv(layout);

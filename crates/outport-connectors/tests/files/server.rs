@@ -84,5 +84,10 @@ fn find(program: &str) -> Option<PathBuf> {
         Some(root.join(".npm/node_modules/.bin")),
     ];
     let path = std::env::var_os("PATH").unwrap_or_default();
-    folders.into_iter().flatten().chain(std::env::split_paths(&path)).map(|folder| folder.join(program)).find(|p| p.exists())
+    folders
+        .into_iter()
+        .flatten()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(program))
+        .find(|p| p.exists())
 }

@@ -71,7 +71,8 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Local { file, path, unsynced } => {
-                let count = file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))?;
+                let count =
+                    file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))?;
                 *unsynced += count as u64;
                 Ok(count)
             }
@@ -138,7 +139,8 @@ impl Target {
 pub(super) fn unwrapped(error: Error) -> Error {
     let mut next = std::error::Error::source(&error);
     while let Some(cause) = next {
-        let inner = cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()).and_then(|e| e.downcast_ref::<Error>());
+        let inner =
+            cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()).and_then(|e| e.downcast_ref::<Error>());
         if let Some(ours) = inner {
             return copy(ours);
         }

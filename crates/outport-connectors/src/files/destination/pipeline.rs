@@ -75,7 +75,12 @@ async fn write(
         Place::Remote(remote) => {
             books.record(|_| {}).await?;
             books.reached("begun").await?;
-            Some(Uploads { remote: remote.clone(), books: books.clone(), stop: stop.clone(), runtime: Handle::current() })
+            Some(Uploads {
+                remote: remote.clone(),
+                books: books.clone(),
+                stop: stop.clone(),
+                runtime: Handle::current(),
+            })
         }
     };
     let encoder = job.setup.format.encoder(&job.schema, &job.settings(1)?)?;

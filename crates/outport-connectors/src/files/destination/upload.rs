@@ -100,7 +100,10 @@ impl Uploader {
                 ErrorKind::Write,
                 format!("{} is larger than {MAX_PARTS} parts of {} MiB", self.url, self.part_size >> 20),
             )
-            .hint(format!("set max_bytes_per_file or max_rows_per_file so that a file stays below {} GiB", size >> 30)));
+            .hint(format!(
+                "set max_bytes_per_file or max_rows_per_file so that a file stays below {} GiB",
+                size >> 30
+            )));
         }
         let next = Vec::with_capacity(if self.sent == 0 { 0 } else { self.part_size });
         let bytes = Bytes::from(std::mem::replace(&mut self.buffer, next));
