@@ -8,7 +8,6 @@ import sys
 import deltalake
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CUT = "1998-01-01"
@@ -67,16 +66,19 @@ def tpch(folder: pathlib.Path, database: pathlib.Path) -> None:
     subprocess.check_call([generator, "parquet", "-s", "0.2", "--tables=lineitem,orders", "--output-dir", raw])
     (folder / "lineitem").mkdir()
     (raw / "lineitem.parquet").rename(folder / "lineitem" / "lineitem.parquet")
-    early = pq.read_table(raw / "orders.parquet", filters=[("o_orderdate", "<", pa.scalar(CUT).cast(pa.date32()))])
-    deltalake.write_deltalake(folder / "orders", early)
+    deltalake.write_deltalake(folder / "orders", orders(raw, f"< DATE '{CUT}'"))
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"CREATE TABLE orders AS FROM '{raw / 'orders.parquet'}'")
 
 
+def orders(raw: pathlib.Path, condition: str) -> pa.Table:
+    """The orders whose date meets a condition."""
+    return duckdb.sql(f"FROM '{raw / 'orders.parquet'}' WHERE o_orderdate {condition}").to_arrow_table()
+
+
 def more(folder: pathlib.Path) -> None:
     """The orders of the last year."""
-    late = pq.read_table(folder.parent / "tpch" / "orders.parquet", filters=[("o_orderdate", ">=", pa.scalar(CUT).cast(pa.date32()))])
-    deltalake.write_deltalake(folder / "orders", late, mode="append")
+    deltalake.write_deltalake(folder / "orders", orders(folder.parent / "tpch", f">= DATE '{CUT}'"), mode="append")
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use outport_core::destination::{Destination, DestinationCaps, Intent, Receipt, Recovery};
 use outport_core::format::{EncodeSettings, Fidelity, Format, FormatOptions};
 use outport_core::layout::{Codec, Compression, Header, Layout};
-use outport_core::manifest::{Provenance, TypeLoss};
+use outport_core::manifest::{Manifest, Provenance, TypeLoss};
 use outport_core::{Batches, Context, Error, ErrorKind, Result};
 use outport_formats::packaging::{Wrapping, check_level};
 
@@ -172,6 +172,8 @@ struct Job {
     /// What bundles several parts, where parts may become several and the codec bundles.
     bundle: Option<Wrapping>,
     losses: Vec<TypeLoss>,
+    /// The manifest of the run before, where this run's will stand.
+    before: Option<Manifest>,
 }
 
 impl Job {
@@ -184,9 +186,10 @@ impl Job {
         let bundle = if setup.layout.splits() { Wrapping::of_bundle(&caps, codec) } else { None };
         let losses = losses(setup, &schema)?;
         let layout = naming::free(&setup.store, &setup.layout, codec).await?;
-        let job = Self { setup: setup.clone(), layout, schema, partition, wrapping, bundle, losses };
+        let mut job = Self { setup: setup.clone(), layout, schema, partition, wrapping, bundle, losses, before: None };
         // Options and types that the format refuses are reported before anything is read or touched.
         job.settings(1).and_then(|settings| setup.format.encoder(&job.schema, &settings)).map(drop)?;
+        job.before = publish::manifest_before(&setup.store, &job.layout).await?;
         Ok(job)
     }
 
@@ -223,7 +226,11 @@ fn losses(setup: &Setup, schema: &SchemaRef) -> Result<Vec<TypeLoss>> {
             }
             Fidelity::Refused(why) => refused.push(Error::new(
                 ErrorKind::Unsupported,
-                format!("column \"{}\" of type {data_type} cannot be written as {}: {why}", field.name(), setup.format.name()),
+                format!(
+                    "column \"{}\" of type {data_type} cannot be written as {}: {why}",
+                    field.name(),
+                    setup.format.name()
+                ),
             )),
         }
     }

@@ -24,10 +24,6 @@ impl Books {
         Self { journal: context.journal.clone(), intent: Arc::new(Mutex::new(intent)), run_id: context.run_id }
     }
 
-    pub(super) fn run_id(&self) -> Uuid {
-        self.run_id
-    }
-
     /// Changes the intent and writes it down; returns once it is durable.
     pub(super) async fn record(&self, change: impl FnOnce(&mut Intent)) -> Result<()> {
         let mut intent = self.intent.lock().await;

@@ -107,7 +107,11 @@ impl Shared {
 
 /// The bytes that the rows of a batch take; shared buffers count by what the rows use of them.
 pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())).sum()
+    batch
+        .columns()
+        .iter()
+        .map(|array| array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()))
+        .sum()
 }
 
 /// The error for a worker that went away without a result: it panicked.

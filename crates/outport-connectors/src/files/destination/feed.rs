@@ -139,9 +139,9 @@ impl<'a> Feed<'a> {
         while at < batch.num_rows() {
             let slot = self.slots.entry(number).or_default();
             let to_chunk_end = self.size.rows.max(1) - slot.pending_rows;
-            let to_file_end = self.rows_per_file.map_or(usize::MAX, |limit| {
-                usize::try_from(limit.saturating_sub(slot.in_file)).unwrap_or(usize::MAX)
-            });
+            let to_file_end = self
+                .rows_per_file
+                .map_or(usize::MAX, |limit| usize::try_from(limit.saturating_sub(slot.in_file)).unwrap_or(usize::MAX));
             let rows = (batch.num_rows() - at).min(to_chunk_end).min(to_file_end).min(fitting);
             let piece_bytes = usize::try_from(bytes as u128 * rows as u128 / batch.num_rows() as u128).unwrap_or(bytes);
             self.take(number, batch.slice(at, rows), piece_bytes).await?;

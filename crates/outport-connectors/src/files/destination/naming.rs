@@ -23,12 +23,19 @@ pub(super) fn check(layout: &Layout) -> Result<()> {
         if name.is_empty() && what == "bundle name" && (!layout.splits() || layout.compressed_name.is_some()) {
             continue;
         }
-        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\']) || name.chars().any(char::is_control) {
+        if name.is_empty()
+            || name == "."
+            || name == ".."
+            || name.contains(['/', '\\'])
+            || name.chars().any(char::is_control)
+        {
             return Err(Error::new(ErrorKind::Config, format!("{name:?} cannot be a {what}"))
                 .hint("folders belong into target_path; a name needs a letter and must not have slashes or control characters"));
         }
     }
-    let escapes = |segment: &str| segment.is_empty() || segment == "." || segment == ".." || segment.chars().any(char::is_control);
+    let escapes = |segment: &str| {
+        segment.is_empty() || segment == "." || segment == ".." || segment.chars().any(char::is_control)
+    };
     if !layout.directory.is_empty() && layout.directory.split('/').any(escapes) {
         return Err(Error::new(ErrorKind::Config, format!("{:?} cannot be a target_path", layout.directory))
             .hint("name folders inside the target, without . and .. and empty segments"));
@@ -87,7 +94,8 @@ pub(super) fn temporary_prefix(run_id: Uuid) -> String {
 pub(crate) fn temporary_owner(path: &str) -> Option<Uuid> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let (run, number) = name.strip_prefix(".outport-")?.strip_suffix(".tmp")?.split_once('-')?;
-    (run.len() == 32 && number.len() >= 4 && number.bytes().all(|b| b.is_ascii_digit())).then(|| Uuid::try_parse(run).ok())?
+    (run.len() == 32 && number.len() >= 4 && number.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| Uuid::try_parse(run).ok())?
 }
 
 fn version(layout: &Layout, number: u32) -> Layout {

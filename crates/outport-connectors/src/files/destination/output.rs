@@ -34,12 +34,12 @@ pub(super) enum Finished {
     Local(PathBuf),
     /// It waits for a name.
     Waiting(Spill),
-    /// A small object in memory, and its path.
-    Whole { path: String, bytes: bytes::Bytes },
-    /// An upload that ends soon, and its path.
-    Parts { path: String, done: JoinHandle<Result<Upload>> },
-    /// An upload whose parts are all there, and its path.
-    Uploaded { path: String, upload: Upload },
+    /// A small object in memory.
+    Whole(bytes::Bytes),
+    /// An upload that ends soon.
+    Parts(JoinHandle<Result<Upload>>),
+    /// An upload whose parts are all there.
+    Uploaded(Upload),
 }
 
 impl Sink {
@@ -59,13 +59,10 @@ impl Sink {
                 Ok(Finished::Local(path))
             }
             Self::Waiting(spill) => Ok(Finished::Waiting(spill)),
-            Self::Upload(uploader) => {
-                let path = uploader.path().to_owned();
-                Ok(match uploader.finish(alone)? {
-                    Uploading::Whole(bytes) => Finished::Whole { path, bytes },
-                    Uploading::Parts(done) => Finished::Parts { path, done },
-                })
-            }
+            Self::Upload(uploader) => Ok(match uploader.finish(alone)? {
+                Uploading::Whole(bytes) => Finished::Whole(bytes),
+                Uploading::Parts(done) => Finished::Parts(done),
+            }),
         }
     }
 }
@@ -74,7 +71,8 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Local { file, path, unsynced } => {
-                let count = file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))?;
+                let count =
+                    file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))?;
                 *unsynced += count as u64;
                 Ok(count)
             }
@@ -141,7 +139,8 @@ impl Target {
 pub(super) fn unwrapped(error: Error) -> Error {
     let mut next = std::error::Error::source(&error);
     while let Some(cause) = next {
-        let inner = cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()).and_then(|e| e.downcast_ref::<Error>());
+        let inner =
+            cause.downcast_ref::<io::Error>().and_then(|io| io.get_ref()).and_then(|e| e.downcast_ref::<Error>());
         if let Some(ours) = inner {
             return copy(ours);
         }

@@ -34,14 +34,22 @@ pub(super) fn columns(schema: &SchemaRef, partition_by: &[String]) -> Result<(Sc
             return Err(Error::new(ErrorKind::Config, format!("partition_by names column \"{name}\" twice")));
         }
         let text = field.data_type();
-        if text.is_nested() || matches!(text, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)) {
+        if text.is_nested()
+            || matches!(
+                text,
+                DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+            )
+        {
             return Err(Error::new(ErrorKind::Config, format!("column \"{name}\" of type {text} cannot name folders"))
                 .hint("partition by numbers, text, booleans, dates or timestamps"));
         }
         places.push(place);
     }
     if !places.is_empty() && places.len() == schema.fields().len() {
-        return Err(Error::new(ErrorKind::Config, "partition_by names every column, so that none is left for the files"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "partition_by names every column, so that none is left for the files",
+        ));
     }
     let fields: Vec<_> =
         schema.fields().iter().enumerate().filter(|(i, _)| !places.contains(i)).map(|(_, f)| f.clone()).collect();

@@ -75,7 +75,12 @@ async fn write(
         Place::Remote(remote) => {
             books.record(|_| {}).await?;
             books.reached("begun").await?;
-            Some(Uploads { remote: remote.clone(), books: books.clone(), stop: stop.clone(), runtime: Handle::current() })
+            Some(Uploads {
+                remote: remote.clone(),
+                books: books.clone(),
+                stop: stop.clone(),
+                runtime: Handle::current(),
+            })
         }
     };
     let encoder = job.setup.format.encoder(&job.schema, &job.settings(1)?)?;
@@ -141,9 +146,9 @@ async fn write(
 async fn uploaded(files: Vec<Written>) -> Result<Vec<Written>> {
     let mut complete = Vec::with_capacity(files.len());
     for mut file in files {
-        if let Finished::Parts { path, done } = file.finished {
+        if let Finished::Parts(done) = file.finished {
             let upload = done.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))??;
-            file.finished = Finished::Uploaded { path, upload };
+            file.finished = Finished::Uploaded(upload);
         }
         complete.push(file);
     }

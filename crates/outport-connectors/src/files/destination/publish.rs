@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use outport_core::context::Warning;
 use outport_core::destination::{FileReceipt, Intent, Receipt, Upload};
-use outport_core::layout::{IfExists, Part};
+use outport_core::layout::{IfExists, Layout, Part};
 use outport_core::manifest::{CountedWarning, Manifest, Provenance, VERSION};
 use outport_core::{Context, Error, ErrorKind, Result};
 use outport_formats::packaging::manifest_bytes;
@@ -56,11 +56,10 @@ pub(super) async fn publish(
         return Ok(Receipt { columns: complete.columns, type_losses: job.losses.clone(), ..Receipt::default() });
     }
     let (mut publications, files) = name_all(complete.files, job)?;
-    let previous = manifest_before(job).await?;
-    let heads = publications.iter().map(|publication| store.head(&publication.path));
-    let heads: Vec<_> = stream::iter(heads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-    for (publication, head) in publications.iter_mut().zip(heads) {
-        publication.previous = head.map(|found| found.tag);
+    let tags = publications.iter().map(|publication| tag(store, &publication.path));
+    let tags: Vec<_> = stream::iter(tags.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
+    for (publication, tag) in publications.iter_mut().zip(tags) {
+        publication.previous = tag;
     }
 
     let manifest_path = job.layout.manifest_name.as_ref().map(|name| job.layout.path(name));
@@ -74,8 +73,9 @@ pub(super) async fn publish(
         type_losses: job.losses.clone(),
     };
     let manifest = manifest(&receipt, snapshot, job, context);
-    let body = String::from_utf8(manifest_bytes(&manifest)?).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    let obsolete = previous.as_ref().map(|before| obsolete(before, &receipt, job)).unwrap_or_default();
+    let body =
+        String::from_utf8(manifest_bytes(&manifest)?).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    let obsolete = job.before.as_ref().map(|before| obsolete(before, &receipt, job)).unwrap_or_default();
     let intent = Intent {
         run_id: context.run_id,
         paths: publications.iter().map(|p| p.path.clone()).collect(),
@@ -85,7 +85,7 @@ pub(super) async fn publish(
         obsolete,
         manifest_body: manifest_path.is_some().then_some(body),
         manifest: manifest_path,
-        replaces: previous.map(|manifest| manifest.provenance.run_id),
+        replaces: job.before.as_ref().map(|manifest| manifest.provenance.run_id),
         trigger: job.layout.trigger_name.as_ref().map(|name| job.layout.path(name)),
         published: false,
         receipt: Some(receipt),
@@ -225,9 +225,9 @@ fn name_all(written: Vec<Written>, job: &Job) -> Result<(Vec<Publication>, Vec<F
         let path = job.path(&place.values, place.name, part);
         let body = match finished {
             Finished::Local(temporary) => Staged::Temporary(temporary),
-            Finished::Whole { bytes, .. } => Staged::Whole(bytes),
-            Finished::Uploaded { upload, .. } => Staged::Upload(upload),
-            Finished::Waiting(_) | Finished::Parts { .. } => {
+            Finished::Whole(bytes) => Staged::Whole(bytes),
+            Finished::Uploaded(upload) => Staged::Upload(upload),
+            Finished::Waiting(_) | Finished::Parts(_) => {
                 return Err(Error::new(ErrorKind::Internal, format!("{path} is not complete")));
             }
         };
@@ -271,15 +271,35 @@ fn manifest(receipt: &Receipt, snapshot: Option<String>, job: &Job, context: &Co
         files: receipt.files.iter().map(inside).collect(),
         columns: receipt.columns.clone(),
         type_losses: receipt.type_losses.clone(),
-        warnings: context.warnings.list().into_iter().map(|(warning, count)| CountedWarning { warning, count }).collect(),
+        warnings: context
+            .warnings
+            .list()
+            .into_iter()
+            .map(|(warning, count)| CountedWarning { warning, count })
+            .collect(),
+    }
+}
+
+/// What stands at a path. Credentials that may only write cannot tell: something may be there then.
+async fn tag(store: &Store, path: &str) -> Result<Option<String>> {
+    match store.head(path).await {
+        Err(error) if error.kind() == ErrorKind::Auth => Ok(Some("unknown".to_owned())),
+        found => Ok(found?.map(|found| found.tag)),
     }
 }
 
 /// The manifest that stands where this run's will; `None` where there is none that can be read.
-async fn manifest_before(job: &Job) -> Result<Option<Manifest>> {
-    let Some(name) = &job.layout.manifest_name else { return Ok(None) };
-    let path = job.layout.path(name);
-    let bytes = job.setup.store.read(&path).await?;
+///
+/// It is the first thing that is asked of the store: a bucket that does not exist, a server that cannot be reached and a key that
+/// is wrong show here, before a row is read.
+pub(super) async fn manifest_before(store: &Store, layout: &Layout) -> Result<Option<Manifest>> {
+    let Some(name) = &layout.manifest_name else { return Ok(None) };
+    let path = layout.path(name);
+    let bytes = match store.read(&path).await {
+        // Credentials that may write and not read are in order.
+        Err(error) if error.kind() == ErrorKind::Auth && error.message().ends_with("(AccessDenied)") => None,
+        read => read?,
+    };
     Ok(bytes.and_then(|bytes| Manifest::parse(&path, &bytes).ok()))
 }
 

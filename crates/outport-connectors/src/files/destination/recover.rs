@@ -150,9 +150,8 @@ pub(crate) async fn sha256(store: &Store, path: &str) -> Result<String> {
         let name = PathBuf::from(input.name());
         let mut hash = Sha256Writer::new(std::io::sink());
         let read = std::io::copy(&mut std::io::BufReader::with_capacity(1 << 20, input.reader()), &mut hash);
-        read.and_then(|_| hash.flush()).map_err(|e| {
-            crate::files::store::failed(outport_core::ErrorKind::SourceRead, e, &name)
-        })?;
+        read.and_then(|_| hash.flush())
+            .map_err(|e| crate::files::store::failed(outport_core::ErrorKind::SourceRead, e, &name))?;
         Ok(hash.finish().1.sha256)
     })
     .await

@@ -63,11 +63,6 @@ impl Uploader {
         Self { uploads, path, url, part_size, buffer: Vec::new(), task: None, sent: 0 }
     }
 
-    /// The path inside the store.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Adds bytes; waits where too many parts are on the way.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
@@ -105,7 +100,10 @@ impl Uploader {
                 ErrorKind::Write,
                 format!("{} is larger than {MAX_PARTS} parts of {} MiB", self.url, self.part_size >> 20),
             )
-            .hint(format!("set max_bytes_per_file or max_rows_per_file so that a file stays below {} GiB", size >> 30)));
+            .hint(format!(
+                "set max_bytes_per_file or max_rows_per_file so that a file stays below {} GiB",
+                size >> 30
+            )));
         }
         let next = Vec::with_capacity(if self.sent == 0 { 0 } else { self.part_size });
         let bytes = Bytes::from(std::mem::replace(&mut self.buffer, next));

@@ -258,7 +258,11 @@ impl Writer {
         };
         let written = self.close(number, FileName::Part(part), output, rows, entries)?;
         let waits = matches!(written.finished, Finished::Waiting(_));
-        if waits && part == 1 { self.slot(number)?.waiting = Some(written) } else { self.written.push(written) }
+        if waits && part == 1 {
+            self.slot(number)?.waiting = Some(written)
+        } else {
+            self.written.push(written)
+        }
         Ok(())
     }
 
@@ -370,7 +374,11 @@ impl Writer {
     fn expected(&self) -> u64 {
         let rows = self.progress.rows_written.load(Ordering::Relaxed);
         let estimate = self.progress.rows_estimate.load(Ordering::Relaxed);
-        if rows == 0 { 0 } else { (self.bytes_before as u128 * estimate as u128 / rows as u128).try_into().unwrap_or(u64::MAX) }
+        if rows == 0 {
+            0
+        } else {
+            (self.bytes_before as u128 * estimate as u128 / rows as u128).try_into().unwrap_or(u64::MAX)
+        }
     }
 
     /// Sends a file that waited for its name.
@@ -385,7 +393,14 @@ impl Writer {
         Ok(Written { place, finished, rows, hashed, entries })
     }
 
-    fn close(&mut self, number: usize, name: FileName, output: Output, rows: u64, entries: Vec<String>) -> Result<Written> {
+    fn close(
+        &mut self,
+        number: usize,
+        name: FileName,
+        output: Output,
+        rows: u64,
+        entries: Vec<String>,
+    ) -> Result<Written> {
         let (sink, hashed) = output.finish();
         let alone = self.job.partition.is_empty() && (name == FileName::Bundle || !self.job.layout.splits());
         let finished = sink.finish(alone)?;
@@ -401,7 +416,9 @@ impl Writer {
     }
 
     fn slot(&mut self, number: usize) -> Result<&mut Slot> {
-        self.slots.get_mut(&number).ok_or_else(|| Error::new(ErrorKind::Internal, "rows for a partition that is not open"))
+        self.slots
+            .get_mut(&number)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "rows for a partition that is not open"))
     }
 }
 
@@ -409,7 +426,9 @@ impl Bundle {
     fn add(&mut self, name: &str, entry: Entry) -> Result<()> {
         let Entry { blocks, rows } = entry;
         let size = blocks.raw_len();
-        self.packager.append_entry(name, None, size, &mut blocks.into_blocks()?, &mut self.output).map_err(unwrapped)?;
+        self.packager
+            .append_entry(name, None, size, &mut blocks.into_blocks()?, &mut self.output)
+            .map_err(unwrapped)?;
         self.rows += rows;
         self.entries.push(name.to_owned());
         Ok(())
@@ -426,7 +445,11 @@ impl Job {
                 self.layout.bundle_name(codec).unwrap_or_else(|| self.layout.compressed_part_name(Part::Only, codec))
             }
         };
-        if values.is_empty() { self.layout.path(&file) } else { self.layout.path(&format!("{}/{file}", folder(values))) }
+        if values.is_empty() {
+            self.layout.path(&file)
+        } else {
+            self.layout.path(&format!("{}/{file}", folder(values)))
+        }
     }
 }
 

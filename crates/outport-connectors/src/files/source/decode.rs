@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::Stream;
 use outport_core::context::{Budget, Permit};
@@ -78,7 +78,9 @@ impl State {
             drop(permit);
             self.gate.0.took(batch.get_array_memory_size());
             let batch = match self.left {
-                Some(left) if left < batch.num_rows() as u64 => batch.slice(0, usize::try_from(left).unwrap_or(usize::MAX)),
+                Some(left) if left < batch.num_rows() as u64 => {
+                    batch.slice(0, usize::try_from(left).unwrap_or(usize::MAX))
+                }
                 _ => batch,
             };
             self.left = self.left.map(|left| left - batch.num_rows() as u64);
@@ -144,7 +146,9 @@ impl Reader {
         let gate = self.gate.clone();
         self.runtime.spawn_blocking(move || {
             let mut emit = |batch: RecordBatch| {
-                let Some(permit) = gate.enter(number, batch.get_array_memory_size()) else { return ControlFlow::Break(()) };
+                let Some(permit) = gate.enter(number, batch.get_array_memory_size()) else {
+                    return ControlFlow::Break(());
+                };
                 match sender.send(Ok((batch, permit))) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
@@ -258,10 +262,20 @@ fn same_schema(name: &str, expected: &Schema, found: &Schema) -> Result<()> {
         match found.fields().get(at) {
             Some(other) if other.name() == field.name() && other.data_type() == field.data_type() => {}
             Some(other) if other.name() == field.name() => {
-                return differs(format!("column \"{}\" is {}, expected {} as in the first file", field.name(), other.data_type(), field.data_type()));
+                return differs(format!(
+                    "column \"{}\" is {}, expected {} as in the first file",
+                    field.name(),
+                    other.data_type(),
+                    field.data_type()
+                ));
             }
             Some(other) => {
-                return differs(format!("column {} is \"{}\", expected \"{}\" as in the first file", at + 1, other.name(), field.name()));
+                return differs(format!(
+                    "column {} is \"{}\", expected \"{}\" as in the first file",
+                    at + 1,
+                    other.name(),
+                    field.name()
+                ));
             }
             None => return differs(format!("column \"{}\" of the first file is missing", field.name())),
         }

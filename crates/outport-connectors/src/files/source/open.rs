@@ -48,8 +48,11 @@ impl Opener {
         for column in columns {
             let Ok(place) = full.index_of(column) else {
                 let names = full.fields().iter().map(|field| field.name().as_str());
-                return Err(Error::new(ErrorKind::NotFound, format!("{} has no column \"{column}\"", self.store.url(&first.path)))
-                    .hint(suggestion(column, names)));
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("{} has no column \"{column}\"", self.store.url(&first.path)),
+                )
+                .hint(suggestion(column, names)));
             };
             places.push(place);
         }
@@ -91,7 +94,11 @@ pub(crate) fn unpack_and_detect(
     }
     let (head, tail) = ends(&input)?;
     // `orders.csv.gz` is called `orders.csv` inside.
-    let inner = if codec == Codec::None { name.as_str() } else { name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem) };
+    let inner = if codec == Codec::None {
+        name.as_str()
+    } else {
+        name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem)
+    };
     let found = detect(inner, &head, &tail).ok_or_else(|| {
         Error::new(ErrorKind::Data, format!("{name}: cannot tell the format of this file"))
             .hint("set file_format, or give the file an extension")
@@ -125,9 +132,9 @@ fn unpack(input: Arc<dyn Input>, codec: Codec, temporary: &std::path::Path) -> R
     let mut buffer = vec![0; 1 << 20];
     let mut len = 0;
     loop {
-        let count = reader.read(&mut buffer).map_err(|e| {
-            Error::new(ErrorKind::Compression, format!("{name}: {e}")).with_source(e)
-        })?;
+        let count = reader
+            .read(&mut buffer)
+            .map_err(|e| Error::new(ErrorKind::Compression, format!("{name}: {e}")).with_source(e))?;
         if count == 0 {
             break;
         }

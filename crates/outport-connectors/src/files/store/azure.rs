@@ -88,7 +88,10 @@ fn connection_string(mut builder: MicrosoftAzureBuilder, text: &str) -> Result<M
     }
     for part in text.split(';').filter(|part| !part.trim().is_empty()) {
         let Some((key, value)) = part.split_once('=') else {
-            return Err(Error::new(ErrorKind::Config, "the azure connection string is malformed, expected key=value pairs"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the azure connection string is malformed, expected key=value pairs",
+            ));
         };
         let key = match key.trim() {
             "AccountName" => AzureConfigKey::AccountName,

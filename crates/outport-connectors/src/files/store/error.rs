@@ -16,29 +16,36 @@ pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error 
             format!("the bucket of {url} does not exist"),
             "check the name, the region and the endpoint; outport does not create buckets",
         ),
-        (E::Generic { .. }, Some("SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "AuthorizationHeaderMalformed"))
+        (
+            E::Generic { .. },
+            Some("SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "AuthorizationHeaderMalformed"),
+        )
         | (E::Unauthenticated { .. } | E::PermissionDenied { .. }, _) => (
             ErrorKind::Auth,
             format!("access to {url} was refused{}", code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default()),
             "check the credentials and what they permit: reading needs get and list, writing put, and delete for its clean-up",
         ),
-        (E::NotFound { .. }, _) => (
-            ErrorKind::NotFound,
-            format!("{url} does not exist"),
-            "check the bucket and the path",
-        ),
+        (E::NotFound { .. }, _) => {
+            (ErrorKind::NotFound, format!("{url} does not exist"), "check the bucket and the path")
+        }
         (E::AlreadyExists { .. } | E::Precondition { .. }, _) => (
             ErrorKind::Contract,
             format!("{url} already exists"),
             "set if_exists: overwrite or version, or choose another name",
         ),
-        (E::InvalidPath { .. }, _) => (ErrorKind::Config, format!("{url} is not a valid path"), "use names without control characters"),
-        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => {
-            (ErrorKind::Unsupported, format!("the store of {url} cannot do this"), "use another store, or if_exists: overwrite")
+        (E::InvalidPath { .. }, _) => {
+            (ErrorKind::Config, format!("{url} is not a valid path"), "use names without control characters")
         }
-        (E::UnknownConfigurationKey { key, .. }, _) => {
-            (ErrorKind::Config, format!("the store of {url} has no option \"{key}\""), "see the manual for the store's options")
-        }
+        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => (
+            ErrorKind::Unsupported,
+            format!("the store of {url} cannot do this"),
+            "use another store, or if_exists: overwrite",
+        ),
+        (E::UnknownConfigurationKey { key, .. }, _) => (
+            ErrorKind::Config,
+            format!("the store of {url} has no option \"{key}\""),
+            "see the manual for the store's options",
+        ),
         _ if no_credentials(&text) => (
             ErrorKind::Auth,
             format!("no credentials were found for {url}"),
@@ -50,15 +57,21 @@ pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error 
                 format!("cannot reach the server of {url}"),
                 "check endpoint, network and proxy; `allow_http: true` is needed for an endpoint without TLS",
             ),
-            Some(HttpErrorKind::Timeout) => {
-                (ErrorKind::Connection, format!("the server of {url} did not answer in time"), "try again, or set `timeout`")
-            }
-            Some(_) => {
-                (ErrorKind::Connection, format!("the connection to {url} broke"), "try again; nothing half-written is visible")
-            }
-            None if text.contains("Server returned") => {
-                (ErrorKind::Connection, format!("the server of {url} answered with an error"), "try again; if it stays, see the cause")
-            }
+            Some(HttpErrorKind::Timeout) => (
+                ErrorKind::Connection,
+                format!("the server of {url} did not answer in time"),
+                "try again, or set `timeout`",
+            ),
+            Some(_) => (
+                ErrorKind::Connection,
+                format!("the connection to {url} broke"),
+                "try again; nothing half-written is visible",
+            ),
+            None if text.contains("Server returned") => (
+                ErrorKind::Connection,
+                format!("the server of {url} answered with an error"),
+                "try again; if it stays, see the cause",
+            ),
             None => (ErrorKind::Write, format!("{url}: {}", without_urls(&text)), "see the cause"),
         },
     };

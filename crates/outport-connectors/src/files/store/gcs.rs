@@ -26,11 +26,14 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
     let (bucket, prefix) = bucket_and_prefix(url)?;
     let mut builder = GoogleCloudStorageBuilder::new().with_retry(retries()).with_bucket_name(bucket);
 
-    let given = |key: &GoogleConfigKey| matches!(key, K::ServiceAccount | K::ServiceAccountKey | K::ApplicationCredentials | K::SkipSignature);
+    let given = |key: &GoogleConfigKey| {
+        matches!(key, K::ServiceAccount | K::ServiceAccountKey | K::ApplicationCredentials | K::SkipSignature)
+    };
     let mut parsed = Vec::new();
     for (name, value) in options {
         let name = if name == "endpoint" { "base_url" } else { name };
-        let key: GoogleConfigKey = name.to_ascii_lowercase().parse().map_err(|_| unknown_option("gs", name, OPTIONS))?;
+        let key: GoogleConfigKey =
+            name.to_ascii_lowercase().parse().map_err(|_| unknown_option("gs", name, OPTIONS))?;
         parsed.push((key, value.expose().clone()));
     }
     let own_login = parsed.iter().any(|(key, _)| given(key));
@@ -42,9 +45,10 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
         }
     }
     // A login of the builder's own choosing would be read from HOME, behind the back of `environment`.
-    let has_login = own_login || environment.with_prefix("GOOGLE_").any(|(name, _)| {
-        name.to_ascii_lowercase().parse::<GoogleConfigKey>().is_ok_and(|key| given(&key))
-    });
+    let has_login = own_login
+        || environment
+            .with_prefix("GOOGLE_")
+            .any(|(name, _)| name.to_ascii_lowercase().parse::<GoogleConfigKey>().is_ok_and(|key| given(&key)));
     if !has_login && let Some(home) = environment.home() {
         let file = home.join(".config/gcloud/application_default_credentials.json");
         if file.exists() {

@@ -129,7 +129,14 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     match File::open(folder).and_then(|f| f.sync_all()) {
         Ok(()) => Ok(()),
         // Not every file system can sync a folder (network mounts answer EINVAL); those that can, do.
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => Ok(()),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(())
+        }
         Err(e) => Err(failed(ErrorKind::Write, e, folder)),
     }
 }
@@ -151,7 +158,12 @@ fn missing(error: &io::Error) -> bool {
 
 fn found(path: String, meta: &fs::Metadata) -> Found {
     let modified = meta.modified().ok().and_then(|t| jiff::Timestamp::try_from(t).ok()).unwrap_or_default();
-    Found { path, size: meta.len(), tag: format!("{}-{}-{}", meta.len(), modified.as_nanosecond(), inode(meta)), modified }
+    Found {
+        path,
+        size: meta.len(),
+        tag: format!("{}-{}-{}", meta.len(), modified.as_nanosecond(), inode(meta)),
+        modified,
+    }
 }
 
 #[cfg(unix)]

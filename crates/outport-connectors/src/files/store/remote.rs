@@ -104,7 +104,12 @@ impl Remote {
         let key = meta.location.as_ref();
         let path = key.strip_prefix(self.prefix.as_str()).map_or(key, |rest| rest.trim_start_matches('/'));
         let modified = jiff::Timestamp::from_second(meta.last_modified.timestamp()).unwrap_or_default();
-        Found { path: path.to_owned(), size: meta.size, tag: meta.e_tag.unwrap_or_else(|| modified.to_string()), modified }
+        Found {
+            path: path.to_owned(),
+            size: meta.size,
+            tag: meta.e_tag.unwrap_or_else(|| modified.to_string()),
+            modified,
+        }
     }
 }
 

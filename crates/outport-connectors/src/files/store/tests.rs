@@ -61,7 +61,9 @@ fn every_form_of_an_azure_url_opens() {
 #[tokio::test]
 async fn a_local_folder_holds_what_is_put_there() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("file://{}", folder.path().display()), &Credentials::new(), &Environment::default()).unwrap();
+    let store =
+        Store::open(&format!("file://{}", folder.path().display()), &Credentials::new(), &Environment::default())
+            .unwrap();
     assert_eq!(store.head("a/b.txt").await.unwrap(), None);
     store.put("a/b.txt", Bytes::from_static(b"one"), Replace::No).await.unwrap();
     let error = store.put("a/b.txt", Bytes::from_static(b"two"), Replace::No).await.unwrap_err();

@@ -82,7 +82,8 @@ pub async fn runs_that_die_are_finished_or_undone(fixture: &dyn FileFixture) {
         };
         // A first life without death tells the steps there are.
         let steps = Steps::new(None);
-        let rehearsal = fixture.destination(of(&format!("{name}-rehearsal"))).write(batches(0..25), &steps.context()).await;
+        let rehearsal =
+            fixture.destination(of(&format!("{name}-rehearsal"))).write(batches(0..25), &steps.context()).await;
         rehearsal.unwrap_or_else(|e| panic!("{e}"));
         for (at, step) in steps.reached().iter().enumerate() {
             let folder = format!("{name}-{at}");
@@ -112,7 +113,11 @@ pub async fn runs_that_die_are_finished_or_undone(fixture: &dyn FileFixture) {
                     assert!(fixture.files(&folder).await.contains_key(&format!("{folder}/orders.done")), "{when}");
                 }
                 Recovery::RolledBack(_) => {
-                    assert_eq!(content(fixture, &folder).await, old, "{when}: rolled back, but the old version is not there");
+                    assert_eq!(
+                        content(fixture, &folder).await,
+                        old,
+                        "{when}: rolled back, but the old version is not there"
+                    );
                 }
             }
             assert_clean(fixture, &folder, &when).await;

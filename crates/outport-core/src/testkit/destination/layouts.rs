@@ -28,7 +28,9 @@ pub async fn rows_come_back(fixture: &dyn FileFixture) {
 
 /// A file has as many rows as the layout says, not one more; as many rows as fit are one file without a number.
 pub async fn splits_are_exact(fixture: &dyn FileFixture) {
-    for (rows, expected) in [(9, vec![9]), (10, vec![10]), (11, vec![10, 1]), (30, vec![10, 10, 10]), (31, vec![10, 10, 10, 1])] {
+    for (rows, expected) in
+        [(9, vec![9]), (10, vec![10]), (11, vec![10, 1]), (30, vec![10, 10, 10]), (31, vec![10, 10, 10, 1])]
+    {
         let folder = format!("split{rows}");
         let receipt = write(fixture, Layout { max_rows_per_file: Some(10), ..layout(&folder) }, 0..rows).await;
         let found = content(fixture, &folder).await;
@@ -73,7 +75,8 @@ pub async fn empty_streams_obey_the_layout(fixture: &dyn FileFixture) {
     assert_eq!((receipt.files.len(), fixture.files("skipped").await.len()), (0, 0));
 
     let fail = fixture.destination(Layout { on_empty: OnEmpty::Fail, ..layout("failed") });
-    let error = fail.write(batches(0..0), &context()).await.err().unwrap_or_else(|| panic!("on_empty: fail did not fail"));
+    let error =
+        fail.write(batches(0..0), &context()).await.err().unwrap_or_else(|| panic!("on_empty: fail did not fail"));
     assert_eq!(error.kind(), ErrorKind::Data);
     assert!(fixture.files("failed").await.is_empty());
     for folder in ["empty", "skipped", "failed"] {
@@ -121,11 +124,8 @@ pub async fn reruns_with_fewer_parts_leave_no_old_ones(fixture: &dyn FileFixture
 /// The manifest comes after all data, and the trigger after the manifest.
 pub async fn triggers_come_last(fixture: &dyn FileFixture) {
     let steps = Steps::new(None);
-    let layout = Layout {
-        max_rows_per_file: Some(10),
-        trigger_name: Some("orders.done".to_owned()),
-        ..layout("trigger")
-    };
+    let layout =
+        Layout { max_rows_per_file: Some(10), trigger_name: Some("orders.done".to_owned()), ..layout("trigger") };
     let receipt = fixture.destination(layout).write(batches(0..15), &steps.context()).await;
     let receipt = receipt.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(receipt.trigger.as_deref(), Some("trigger/orders.done"));

@@ -35,10 +35,17 @@ fn names_that_lead_elsewhere_are_refused() {
 #[test]
 fn the_files_of_an_export_are_told_from_others() {
     let orders = layout("orders_20251212.csv");
-    for path in ["sales/orders_20251212.csv", "sales/orders_20251212_part0001.csv", "sales/orders_20251212_part12345.csv"] {
+    for path in
+        ["sales/orders_20251212.csv", "sales/orders_20251212_part0001.csv", "sales/orders_20251212_part12345.csv"]
+    {
         assert!(belongs(&orders, Codec::None, path), "{path}");
     }
-    for path in ["sales/orders_20251211.csv", "orders_20251212.csv", "sales2/orders_20251212.csv", "sales/orders_20251212_part1.csv"] {
+    for path in [
+        "sales/orders_20251211.csv",
+        "orders_20251212.csv",
+        "sales2/orders_20251212.csv",
+        "sales/orders_20251212_part1.csv",
+    ] {
         assert!(!belongs(&orders, Codec::None, path), "{path}");
     }
     assert!(belongs(&layout("o_{part}.csv"), Codec::Gzip, "sales/x=1/o_17.csv.gz"));

@@ -7,12 +7,10 @@ use outport_core::ErrorKind;
 use super::{Partitioner, columns, folder};
 
 fn batch() -> RecordBatch {
-    let schema = Schema::new(vec![
-        Field::new("id", DataType::Int32, false),
-        Field::new("city", DataType::Utf8, true),
-    ]);
+    let schema = Schema::new(vec![Field::new("id", DataType::Int32, false), Field::new("city", DataType::Utf8, true)]);
     let city = StringArray::from(vec![Some("a/b"), Some("a/b"), None, Some("x"), Some("a/b")]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int32Array::from(vec![1, 2, 3, 4, 5])), Arc::new(city)]).unwrap()
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int32Array::from(vec![1, 2, 3, 4, 5])), Arc::new(city)])
+        .unwrap()
 }
 
 #[test]
@@ -29,8 +27,7 @@ fn rows_keep_their_order_inside_each_partition() {
             (folder(partitioner.values(*number)), ids.values().to_vec())
         })
         .collect();
-    let expected =
-        [("city=a%2Fb", vec![1, 2, 5]), ("city=__HIVE_DEFAULT_PARTITION__", vec![3]), ("city=x", vec![4])];
+    let expected = [("city=a%2Fb", vec![1, 2, 5]), ("city=__HIVE_DEFAULT_PARTITION__", vec![3]), ("city=x", vec![4])];
     assert_eq!(rows, expected.map(|(f, r)| (f.to_owned(), r)));
 }
 

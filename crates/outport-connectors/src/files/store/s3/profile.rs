@@ -28,8 +28,9 @@ pub(super) fn load(chosen: Option<&str>, environment: &Environment) -> Result<Pr
     if chosen.is_some() && in_config.is_none() && in_credentials.is_none() {
         let known: Vec<&str> =
             config.keys().chain(credentials.keys()).map(|n| n.strip_prefix("profile ").unwrap_or(n)).collect();
-        return Err(Error::new(ErrorKind::Config, format!("there is no AWS profile \"{name}\""))
-            .hint(suggestion(&name, known)));
+        return Err(
+            Error::new(ErrorKind::Config, format!("there is no AWS profile \"{name}\"")).hint(suggestion(&name, known))
+        );
     }
     let mut values = in_config.unwrap_or_default();
     // What S3 alone uses stands in a section of its own.
@@ -57,7 +58,10 @@ impl Profile {
                 ErrorKind::Unsupported,
                 format!("AWS profile \"{}\" logs in through {key}, which outport cannot", self.name),
             )
-            .hint(format!("run `eval \"$(aws configure export-credentials --profile {} --format env)\"` first", self.name))),
+            .hint(format!(
+                "run `eval \"$(aws configure export-credentials --profile {} --format env)\"` first",
+                self.name
+            ))),
         }
     }
 

@@ -8,11 +8,8 @@ const CONFIG: &str = "[default]\nregion = eu-west-1\n\n[profile lab]\nregion=us-
 fn environment(folder: &std::path::Path) -> Environment {
     std::fs::create_dir_all(folder.join(".aws")).unwrap();
     std::fs::write(folder.join(".aws/config"), CONFIG).unwrap();
-    std::fs::write(
-        folder.join(".aws/credentials"),
-        "[lab]\naws_access_key_id = AK\naws_secret_access_key = s=k\n",
-    )
-    .unwrap();
+    std::fs::write(folder.join(".aws/credentials"), "[lab]\naws_access_key_id = AK\naws_secret_access_key = s=k\n")
+        .unwrap();
     Environment::from_variables([("HOME", folder.display().to_string())])
 }
 
