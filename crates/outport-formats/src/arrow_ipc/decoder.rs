@@ -12,7 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, StreamReader, read_footer_length};
-use arrow::ipc::{Block, root_as_footer};
+use arrow::ipc::{Block, root_as_footer, root_as_message};
 use outport_core::format::{DecodeSettings, Decoder, Input, Piece};
 use outport_core::{Error, ErrorKind, Result};
 
@@ -20,6 +20,9 @@ use outport_core::{Error, ErrorKind, Result};
 const TRAILER: u64 = 10;
 /// The magic number, what fills it up, and the trailer.
 const SMALLEST_FILE: u64 = 8 + TRAILER;
+
+/// Neither LZ4 nor zstd makes more bytes out of one: zstd has blocks of 128 KiB that take four.
+const LARGEST_RATIO: i64 = 1 << 16;
 
 /// Opens a file or a stream, whichever it is.
 pub(super) fn open(input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
@@ -148,7 +151,34 @@ fn read_block(input: &dyn Input, block: &Block) -> Result<Buffer> {
     let (start, length) = place().ok_or_else(|| damaged(input.name(), &"its footer points behind its end"))?;
     let mut bytes = vec![0; length];
     input.read_at(start, &mut bytes)?;
+    let metadata = usize::try_from(block.metaDataLength()).unwrap_or(usize::MAX).min(length);
+    if !lengths_are_possible(&bytes, metadata) {
+        return Err(damaged(input.name(), &"a buffer in it claims to be larger than its bytes can be decompressed to"));
+    }
     Ok(Buffer::from_vec(bytes))
+}
+
+/// Whether no compressed buffer of a message claims more bytes than its codec could have made of them. The library allocates
+/// what is claimed, and where that cannot be had the process ends.
+fn lengths_are_possible(message: &[u8], metadata: usize) -> bool {
+    let (head, body) = message.split_at(metadata);
+    // In front of the message stand its length and, since version 5, a mark.
+    let skip = if head.starts_with(&[0xff; 4]) { 8 } else { 4 };
+    let Some(Ok(message)) = head.get(skip..).map(root_as_message) else { return false };
+    let batch =
+        message.header_as_record_batch().or_else(|| message.header_as_dictionary_batch().and_then(|d| d.data()));
+    let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return true };
+    batch.buffers().iter().flatten().all(|buffer| {
+        let stored = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
+        let stored = stored.and_then(|(at, length)| body.get(at..at.checked_add(length)?));
+        match stored.map(|bytes| (bytes.len(), bytes.first_chunk::<8>())) {
+            None => false,
+            Some((length, Some(claimed))) => {
+                i64::from_le_bytes(*claimed) <= i64::try_from(length).unwrap_or(i64::MAX).saturating_mul(LARGEST_RATIO)
+            }
+            Some((_, None)) => true,
+        }
+    })
 }
 
 /// The stream format: what a batch is only shows once those before are read, so each is read when it is its turn.

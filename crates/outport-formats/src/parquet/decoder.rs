@@ -14,7 +14,6 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
-use parquet::file::reader::Length;
 
 use super::input::Source;
 use super::options::SPECS;
@@ -187,7 +186,7 @@ fn load(source: &Source, name: &str) -> Result<ArrowReaderMetadata> {
     } else {
         metadata
     };
-    let metadata = Arc::new(repair::repaired(metadata, source.len()).map_err(wrong)?);
+    let metadata = Arc::new(repair::repaired(metadata));
     let loaded = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(wrong)?;
     match repair::microseconds(loaded.schema(), loaded.parquet_schema()) {
         Some(schema) => {

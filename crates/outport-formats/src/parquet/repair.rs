@@ -4,24 +4,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use parquet::basic::Type;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
-/// The header of a dictionary page is no larger than this; parquet-mr before 1.2.9 left it out of the size of a column
-/// chunk (PARQUET-816).
-const DICTIONARY_HEADER: i64 = 100;
-
-/// The metadata with the rows of the file that its row groups have, which some writers left at 0, and with column chunks that are
-/// long enough; `file_len` bounds them.
-pub(super) fn repaired(metadata: ParquetMetaData, file_len: u64) -> Result<ParquetMetaData, ParquetError> {
+/// The metadata with the number of rows in the file that its row groups have; some writers left it at 0, and the library
+/// reads no more rows than that.
+pub(super) fn repaired(metadata: ParquetMetaData) -> ParquetMetaData {
     let file = metadata.file_metadata();
     let rows = metadata.row_groups().iter().map(|group| group.num_rows()).fold(0i64, i64::saturating_add);
-    let short_chunks = file.created_by().is_some_and(leaves_out_dictionary_header);
-    if rows == file.num_rows() && !short_chunks {
-        return Ok(metadata);
+    if rows == file.num_rows() {
+        return metadata;
     }
-    let repaired_file = FileMetaData::new(
+    let repaired = FileMetaData::new(
         file.version(),
         rows,
         file.created_by().map(str::to_owned),
@@ -29,30 +23,8 @@ pub(super) fn repaired(metadata: ParquetMetaData, file_len: u64) -> Result<Parqu
         file.schema_descr_ptr(),
         file.column_orders().cloned(),
     );
-    let mut groups = Vec::with_capacity(metadata.num_row_groups());
-    for group in metadata.row_groups() {
-        let mut columns = Vec::with_capacity(group.num_columns());
-        for column in group.columns() {
-            let (start, length) = column.byte_range();
-            let left = i64::try_from(file_len.saturating_sub(start.saturating_add(length))).unwrap_or(i64::MAX);
-            let more = if short_chunks { DICTIONARY_HEADER.min(left) } else { 0 };
-            let size = column.compressed_size().saturating_add(more);
-            columns.push(column.clone().into_builder().set_total_compressed_size(size).build()?);
-        }
-        groups.push(group.clone().into_builder().set_column_metadata(columns).build()?);
-    }
-    let mut builder = ParquetMetaData::new(repaired_file, groups).into_builder();
-    builder = builder.set_offset_index(metadata.offset_index().cloned());
-    Ok(builder.build())
-}
-
-/// Whether the writer is parquet-mr before 1.2.9, or one so old that it does not say its version.
-fn leaves_out_dictionary_header(created_by: &str) -> bool {
-    let Some(rest) = created_by.strip_prefix("parquet-mr") else { return false };
-    let Some(version) = rest.trim_start().strip_prefix("version ") else { return true };
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next()) < (1, 2, 9)
+    let groups = metadata.row_groups().to_vec();
+    ParquetMetaData::new(repaired, groups).into_builder().set_offset_index(metadata.offset_index().cloned()).build()
 }
 
 /// The schema with INT96 timestamps in microseconds; `None` where there are none.
