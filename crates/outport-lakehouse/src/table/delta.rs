@@ -15,6 +15,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use deltalake_core::DeltaTable;
 use deltalake_core::delta_datafusion::DeltaScanNext;
@@ -74,13 +75,11 @@ pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Re
         .map_err(|error| of_table(name, from_datafusion(error)))?;
     let snapshot = table.snapshot().map_err(|error| from_delta(name, error))?;
     let features = snapshot.protocol().reader_features().unwrap_or_default();
-    let provider: Arc<dyn TableProvider> = if features.iter().any(|feature| feature.to_string() == "deletionVectors") {
+    let vectors = features.iter().any(|feature| feature.to_string() == "deletionVectors").then(|| {
         let property = snapshot.metadata().configuration().get("delta.enableDeletionVectors");
-        let skips_files = property.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        Arc::new(WithVectors { inner: provider, skips_files, root: root.clone() })
-    } else {
-        Arc::new(provider)
-    };
+        Vectors { skips_files: property.is_some_and(|value| value.eq_ignore_ascii_case("true")) }
+    });
+    let provider = Arc::new(Delta { inner: provider, vectors, root: root.clone() });
     let version = table.version().unwrap_or_default();
     Ok(Opened { provider, snapshot: Some(format!("delta:{name}@{version}")), bytes: 0 })
 }
@@ -98,22 +97,29 @@ fn of_table(name: &str, error: Error) -> Error {
     error.context(format!("delta table \"{name}\""))
 }
 
-/// A table that may have deletion vectors.
-///
-/// delta-rs applies them to the rows of a file as these come out of the Parquet reader, from the first on. Whatever makes the
-/// reader skip rows shifts the vector onto wrong ones: a limit, a filter that prunes row groups, a file cut into byte ranges.
-/// So this table passes none of them on, and its scan is closed to the optimiser.
+/// A Delta table as delta-rs scans it, where that is right.
 #[derive(Debug)]
-struct WithVectors {
+struct Delta {
     inner: DeltaScanNext,
-    /// Whether delta-rs knows that it must not hand filters to the Parquet reader: it looks at the table's property only, and
-    /// vectors outlive the property. Filters then still leave out whole files.
-    skips_files: bool,
+    /// Present where the table may have deletion vectors.
+    vectors: Option<Vectors>,
     root: Root,
 }
 
+/// What has to be minded about deletion vectors.
+///
+/// delta-rs applies them to the rows of a file as these come out of the Parquet reader, from the first on. Whatever makes the
+/// reader skip rows shifts the vector onto wrong ones: a limit, a filter that prunes row groups, a file cut into byte ranges.
+/// So none of them is passed on, and the scan is closed to the optimiser.
+#[derive(Clone, Copy, Debug)]
+struct Vectors {
+    /// Whether delta-rs knows that it must not hand filters to the Parquet reader: it looks at the table's property only, and
+    /// vectors outlive the property. Filters then still leave out whole files.
+    skips_files: bool,
+}
+
 #[async_trait]
-impl TableProvider for WithVectors {
+impl TableProvider for Delta {
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -127,12 +133,11 @@ impl TableProvider for WithVectors {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        let kind = if self.skips_files {
-            TableProviderFilterPushDown::Inexact
-        } else {
-            TableProviderFilterPushDown::Unsupported
-        };
-        Ok(vec![kind; filters.len()])
+        match self.vectors {
+            None => self.inner.supports_filters_pushdown(filters),
+            Some(Vectors { skips_files: true }) => Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()]),
+            Some(_) => Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()]),
+        }
     }
 
     async fn scan(
@@ -140,12 +145,26 @@ impl TableProvider for WithVectors {
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
-        _: Option<usize>,
+        limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let filters = if self.skips_files { filters } else { &[] };
-        let plan = self.inner.scan(state, projection, filters, None).await?;
-        let plan = SpreadDelta.optimize(plan, state.config_options())?;
-        Ok(Arc::new(SealedDeltaScan::new(named::wrap(plan, &self.root)?)))
+        // delta-rs cannot scan no column at all, as for count(*), where the log has no row counts: the first stands in.
+        let first = vec![0];
+        let no_columns = projection.is_some_and(Vec::is_empty) && !self.schema().fields().is_empty();
+        let projection = if no_columns { Some(&first) } else { projection };
+        let plan = match self.vectors {
+            None => self.inner.scan(state, projection, filters, limit).await?,
+            Some(vectors) => {
+                let filters = if vectors.skips_files { filters } else { &[] };
+                let plan = self.inner.scan(state, projection, filters, None).await?;
+                let plan = SpreadDelta.optimize(plan, state.config_options())?;
+                Arc::new(SealedDeltaScan::new(named::wrap(plan, &self.root)?))
+            }
+        };
+        if no_columns {
+            let none: Vec<ProjectionExpr> = Vec::new();
+            return Ok(Arc::new(ProjectionExec::try_new(none, plan)?));
+        }
+        Ok(plan)
     }
 }
 
