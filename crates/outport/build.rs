@@ -9,7 +9,8 @@ fn main() {
     let Some(dir) = std::env::var_os("DUCKDB_LIB_DIR").filter(|_| unix && !bundled) else {
         return;
     };
-    let origin = if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos") { "@loader_path" } else { "$ORIGIN" };
+    let origin =
+        if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos") { "@loader_path" } else { "$ORIGIN" };
     println!("cargo::rustc-link-arg=-Wl,-rpath,{origin}");
     println!("cargo::rustc-link-arg=-Wl,-rpath,{origin}/../lib");
     let dir = std::path::absolute(&dir).unwrap_or_else(|_| dir.into());

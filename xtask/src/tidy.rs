@@ -17,14 +17,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("outport-runtime", &["outport-core"]),
     (
         "outport",
-        &["outport-core", "outport-formats", "outport-connectors", "outport-duckdb", "outport-lakehouse", "outport-runtime"],
+        &[
+            "outport-core",
+            "outport-formats",
+            "outport-connectors",
+            "outport-duckdb",
+            "outport-lakehouse",
+            "outport-runtime",
+        ],
     ),
     ("xtask", &[]),
 ];
 
 /// Dependencies that a crate must not have, and why.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
-    ("outport-core", &["tokio", "reqwest", "hyper", "object_store", "datafusion", "duckdb", "sqlx"], "the core is pure"),
+    (
+        "outport-core",
+        &["tokio", "reqwest", "hyper", "object_store", "datafusion", "duckdb", "sqlx"],
+        "the core is pure",
+    ),
     ("outport-formats", &["tokio", "reqwest", "hyper", "object_store"], "formats are synchronous and know no network"),
     ("outport-runtime", &["object_store", "datafusion", "duckdb", "reqwest"], "the runtime sees only traits"),
 ];
@@ -88,24 +99,32 @@ fn dependencies(root: &Path, broken: &mut Vec<String>) -> Result<()> {
 }
 
 fn sources(root: &Path, broken: &mut Vec<String>) -> Result<()> {
-    let output = Command::new("git").current_dir(root).args(["ls-files", "*.rs"]).output().context("running git ls-files")?;
+    let output =
+        Command::new("git").current_dir(root).args(["ls-files", "*.rs"]).output().context("running git ls-files")?;
     for name in String::from_utf8_lossy(&output.stdout).lines() {
         let text = std::fs::read_to_string(root.join(name)).with_context(|| format!("reading {name}"))?;
         let is_test = name.contains("/tests/") || name.ends_with("/tests.rs") || name.contains("/examples/");
         if !is_test && text.lines().count() > LONGEST {
             broken.push(format!("{name}: {} lines, more than {LONGEST}", text.lines().count()));
         }
-        let in_program = name.starts_with("crates/outport/") || name.ends_with("build.rs") || name.starts_with("xtask/");
+        let in_program =
+            name.starts_with("crates/outport/") || name.ends_with("build.rs") || name.starts_with("xtask/");
         // Built from halves, so that this file does not find itself.
-        for (what, needle) in [("reads the environment", concat!("std::env", "::var")), ("exits", concat!("process", "::exit("))] {
+        for (what, needle) in
+            [("reads the environment", concat!("std::env", "::var")), ("exits", concat!("process", "::exit("))]
+        {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             if !in_program && !is_test && code.into_iter().any(|line| line.contains(needle)) {
                 broken.push(format!("{name}: {what}; only crates/outport may"));
             }
         }
         for engine in ["duckdb", "datafusion"] {
-            if name.starts_with(&format!("crates/outport-{}", if engine == "duckdb" { "duckdb" } else { "lakehouse" })) {
-                for line in text.lines().filter(|l| l.trim_start().starts_with("pub fn") || l.trim_start().starts_with("pub async fn")) {
+            if name.starts_with(&format!("crates/outport-{}", if engine == "duckdb" { "duckdb" } else { "lakehouse" }))
+            {
+                for line in text
+                    .lines()
+                    .filter(|l| l.trim_start().starts_with("pub fn") || l.trim_start().starts_with("pub async fn"))
+                {
                     if line.contains(&format!("{engine}::")) {
                         broken.push(format!("{name}: a {engine} type in a public signature: {}", line.trim()));
                     }

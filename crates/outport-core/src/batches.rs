@@ -47,6 +47,9 @@ impl Batches {
 
 impl std::fmt::Debug for Batches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batches").field("schema", &self.schema).field("snapshot", &self.snapshot).finish_non_exhaustive()
+        f.debug_struct("Batches")
+            .field("schema", &self.schema)
+            .field("snapshot", &self.snapshot)
+            .finish_non_exhaustive()
     }
 }

@@ -21,10 +21,10 @@ use serde::Deserialize;
 pub use rows::definitions_from_rows;
 pub use schema::json_schema;
 
+use crate::environment::Environment;
 use crate::error::suggestion;
 use crate::export::{Definition, Export, ExportKey, Vocabulary};
 use crate::{Error, ErrorKind, Result};
-use crate::environment::Environment;
 use interpolate::ReadFile;
 use node::{Key, Node, Origin, Position, Value};
 
@@ -119,8 +119,11 @@ impl Document {
     pub fn parse(file: &Text, environment: &Environment, read: ReadFile<'_>) -> Result<Self> {
         let mut root = parse(file)?;
         if !matches!(root.value, Value::Mapping(_)) {
-            return Err(Error::new(ErrorKind::Config, format!("expected a mapping with connections and exports, found {}", root.kind()))
-                .at(root.position.location()));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("expected a mapping with connections and exports, found {}", root.kind()),
+            )
+            .at(root.position.location()));
         }
         interpolate::resolve(&mut root, environment, read)?;
         Ok(Self { root })
@@ -198,7 +201,11 @@ impl Project {
             self.connection(key, node, errors);
         }
         if let Some(node) = root.remove("exports_from") {
-            let list = if matches!(node.value, Value::Sequence(_)) { de::from_node(&node) } else { de::from_node(&node).map(|one| vec![one]) };
+            let list = if matches!(node.value, Value::Sequence(_)) {
+                de::from_node(&node)
+            } else {
+                de::from_node(&node).map(|one| vec![one])
+            };
             match list {
                 Ok(list) => self.tables.extend(list.into_iter().map(|from| DefinitionTable {
                     from,
@@ -233,14 +240,19 @@ impl Project {
         match node {
             None | Some(Node { value: Value::Null, .. }) => {}
             Some(Node { value: Value::Mapping(entries), .. }) => {
-                self.exports.extend(entries.into_iter().map(|(key, node)| Unchecked { key: Some(key), node: with_defaults(node) }));
+                self.exports.extend(
+                    entries.into_iter().map(|(key, node)| Unchecked { key: Some(key), node: with_defaults(node) }),
+                );
             }
             Some(Node { value: Value::Sequence(items), .. }) => {
                 self.exports.extend(items.into_iter().map(|node| Unchecked { key: None, node: with_defaults(node) }));
             }
             Some(node) => errors.push(
-                Error::new(ErrorKind::Config, format!("exports: expected a mapping by group/name, found {}", node.kind()))
-                    .at(node.position.location()),
+                Error::new(
+                    ErrorKind::Config,
+                    format!("exports: expected a mapping by group/name, found {}", node.kind()),
+                )
+                .at(node.position.location()),
             ),
         }
     }
@@ -258,7 +270,8 @@ impl Project {
         let connection = Connection { name: key.name.clone(), kind, settings };
         if self.connections.insert(key.name.clone(), connection).is_some() {
             errors.push(
-                Error::new(ErrorKind::Config, format!("connection \"{}\" is defined twice", key.name)).at(key.position.location()),
+                Error::new(ErrorKind::Config, format!("connection \"{}\" is defined twice", key.name))
+                    .at(key.position.location()),
             );
         }
     }
@@ -296,15 +309,20 @@ pub fn check_exports(exports: Vec<Unchecked>, vocabulary: &Vocabulary) -> Result
     for (index, export) in checked.iter().enumerate() {
         if let Some(first) = checked[..index].iter().find(|other| other.key == export.key) {
             errors.push(
-                Error::new(ErrorKind::Config, format!("export \"{}\" is defined twice, first at {}", export.key, first.position.location()))
-                    .at(export.position.location()),
+                Error::new(
+                    ErrorKind::Config,
+                    format!("export \"{}\" is defined twice, first at {}", export.key, first.position.location()),
+                )
+                .at(export.position.location()),
             );
         }
     }
     if !errors.is_empty() {
         return Err(all(errors));
     }
-    checked.sort_by(|a, b| (&a.key.group, a.execution_group, &a.key.name).cmp(&(&b.key.group, b.execution_group, &b.key.name)));
+    checked.sort_by(|a, b| {
+        (&a.key.group, a.execution_group, &a.key.name).cmp(&(&b.key.group, b.execution_group, &b.key.name))
+    });
     Ok(checked)
 }
 

@@ -272,7 +272,9 @@ pub fn from_io(kind: ErrorKind, error: std::io::Error) -> Error {
         Io::StorageFull | Io::QuotaExceeded => Error::new(ErrorKind::DiskFull, "no space left on the device")
             .hint("free some space, or set `temp_directory` and the target to a larger disk; nothing was published"),
         Io::NotFound => Error::new(ErrorKind::NotFound, "no such file or directory"),
-        Io::PermissionDenied => Error::new(kind, "permission denied").hint("check the owner and mode of the file and its folder"),
+        Io::PermissionDenied => {
+            Error::new(kind, "permission denied").hint("check the owner and mode of the file and its folder")
+        }
         Io::ReadOnlyFilesystem => Error::new(kind, "the file system is read-only"),
         _ => Error::new(kind, error.to_string()),
     };

@@ -127,13 +127,11 @@ impl Extract {
             Some(columns) => columns.iter().map(|c| dialect.ident(c)).collect::<Vec<_>>().join(", "),
         };
         let mut sql = format!("SELECT {columns} FROM {}", self.relation.to_sql(dialect));
-        let predicates: Vec<String> = [
-            self.filter.as_ref().map(|f| format!("({f}\n)")),
-            self.range.as_ref().map(|r| r.to_sql(dialect)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let predicates: Vec<String> =
+            [self.filter.as_ref().map(|f| format!("({f}\n)")), self.range.as_ref().map(|r| r.to_sql(dialect))]
+                .into_iter()
+                .flatten()
+                .collect();
         if !predicates.is_empty() {
             sql.push_str(" WHERE ");
             sql.push_str(&predicates.join(" AND "));

@@ -257,7 +257,12 @@ pub trait Piece: Send {
 }
 
 /// Encodes everything on the calling thread; for tests and small results.
-pub fn encode_all(format: &dyn Format, schema: &SchemaRef, batches: &[RecordBatch], settings: &EncodeSettings) -> Result<Vec<u8>> {
+pub fn encode_all(
+    format: &dyn Format,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    settings: &EncodeSettings,
+) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut encoder = format.encoder(schema, settings)?;
     encoder.start(&mut out)?;
@@ -277,7 +282,11 @@ pub fn encode_all(format: &dyn Format, schema: &SchemaRef, batches: &[RecordBatc
 }
 
 /// Decodes everything on the calling thread; for tests and small files.
-pub fn decode_all(format: &dyn Format, input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+pub fn decode_all(
+    format: &dyn Format,
+    input: Arc<dyn Input>,
+    settings: &DecodeSettings,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let mut decoder = format.decoder(input, settings)?;
     let mut batches = Vec::new();
     while let Some(piece) = decoder.next_piece()? {
@@ -321,7 +330,12 @@ impl Input for MemoryInput {
             }
             None => Err(Error::new(
                 ErrorKind::Data,
-                format!("{} ends at byte {}, expected {} more from byte {offset}", self.name, self.bytes.len(), buffer.len()),
+                format!(
+                    "{} ends at byte {}, expected {} more from byte {offset}",
+                    self.name,
+                    self.bytes.len(),
+                    buffer.len()
+                ),
             )),
         }
     }

@@ -1,5 +1,8 @@
 //! How rows become files: names, parts, partitions, compression, archive, trigger.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 /// A compression codec.
@@ -185,7 +188,11 @@ impl Layout {
             return self.part_name(part);
         };
         let forced = |name: &str| {
-            if name.to_lowercase().ends_with(&format!(".{extension}")) { name.to_owned() } else { format!("{name}.{extension}") }
+            if name.to_lowercase().ends_with(&format!(".{extension}")) {
+                name.to_owned()
+            } else {
+                format!("{name}.{extension}")
+            }
         };
         match (&self.compressed_name, part) {
             (Some(name), Part::Only) => forced(name),

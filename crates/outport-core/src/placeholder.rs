@@ -14,8 +14,16 @@ const DEFAULT_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// The placeholders that names of files may hold.
 pub const NAME_PLACEHOLDERS: &[&str] = &[
-    "run_date", "process_date", "period_start_date", "period_end_date", "export_group_name", "export_name", "run_id", "timestamp",
-    "ext", "part",
+    "run_date",
+    "process_date",
+    "period_start_date",
+    "period_end_date",
+    "export_group_name",
+    "export_name",
+    "run_id",
+    "timestamp",
+    "ext",
+    "part",
 ];
 
 /// The placeholders that a folder may hold.
@@ -23,7 +31,8 @@ pub const PATH_PLACEHOLDERS: &[&str] =
     &["run_date", "process_date", "period_start_date", "period_end_date", "export_group_name", "export_name", "run_id"];
 
 /// The placeholders that a query may hold.
-pub const QUERY_PLACEHOLDERS: &[&str] = &["run_date", "process_date", "period_start_date", "period_end_date", "watermark"];
+pub const QUERY_PLACEHOLDERS: &[&str] =
+    &["run_date", "process_date", "period_start_date", "period_end_date", "watermark"];
 
 /// The placeholders that a query for the dates of a period may hold.
 pub const PERIOD_QUERY_PLACEHOLDERS: &[&str] = &["run_date", "process_date"];
@@ -89,8 +98,11 @@ pub fn check(field: &str, template: &str, allowed: &[&str]) -> Result<()> {
         }
     }
     if let Some(first) = invalid.first() {
-        return Err(Error::new(ErrorKind::Config, format!("Invalid placeholder(s) in {field}: {{{}}}", invalid.join(", ")))
-            .hint(suggestion(first, allowed.iter().copied())));
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("Invalid placeholder(s) in {field}: {{{}}}", invalid.join(", ")),
+        )
+        .hint(suggestion(first, allowed.iter().copied())));
     }
     dated.map_err(|e| e.context(field.to_owned()))
 }
@@ -100,7 +112,9 @@ pub fn check_query(field: &str, query: &str, allowed: &[&str]) -> Result<()> {
     for piece in pieces(query) {
         if let Piece::Placeholder { name, .. } = piece
             && !allowed.contains(&name)
-            && (NAME_PLACEHOLDERS.contains(&name) || QUERY_PLACEHOLDERS.contains(&name) || nearest(name, allowed.iter().copied()).is_some())
+            && (NAME_PLACEHOLDERS.contains(&name)
+                || QUERY_PLACEHOLDERS.contains(&name)
+                || nearest(name, allowed.iter().copied()).is_some())
         {
             return Err(Error::new(ErrorKind::Config, format!("Invalid placeholder(s) in {field}: {{{name}}}"))
                 .hint(suggestion(name, allowed.iter().copied())));
@@ -199,7 +213,10 @@ impl Placeholders {
             Value::TimestampTz(instant) => instant.to_zoned(self.run_date.time_zone().clone()).datetime(),
             other if format.is_none() => return Ok(other.to_string()),
             other => {
-                return Err(Error::new(ErrorKind::Config, format!("\"{other}\" is no date and takes no format {}", format.unwrap_or_default())));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("\"{other}\" is no date and takes no format {}", format.unwrap_or_default()),
+                ));
             }
         };
         format_date(civil, format.unwrap_or(default))
@@ -211,6 +228,7 @@ fn format_date(date: DateTime, format: &str) -> Result<String> {
     // Python's %f is six digits; jiff's is as many as needed.
     let format = format.replace("%f", "%6f");
     strtime::format(&format, date).map_err(|e| {
-        Error::new(ErrorKind::Config, format!("invalid date format \"{format}\": {e}")).hint("use strftime codes such as %Y%m%d")
+        Error::new(ErrorKind::Config, format!("invalid date format \"{format}\": {e}"))
+            .hint("use strftime codes such as %Y%m%d")
     })
 }

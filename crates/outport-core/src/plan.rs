@@ -55,7 +55,10 @@ impl Moment {
             None => process_date.start_of_day().map_err(|_| wrong("today"))?,
             Some(text) => match text.parse::<jiff::Timestamp>() {
                 Ok(instant) => instant.to_zoned(zone),
-                Err(_) => text.parse::<jiff::civil::DateTime>().and_then(|civil| civil.to_zoned(zone)).map_err(|_| wrong(text))?,
+                Err(_) => text
+                    .parse::<jiff::civil::DateTime>()
+                    .and_then(|civil| civil.to_zoned(zone))
+                    .map_err(|_| wrong(text))?,
             },
         };
         Ok(Self { run_date, process_date, run_id })
@@ -191,14 +194,13 @@ pub fn plan(
 
     let columns = match &export.columns {
         None => None,
-        Some(wanted) => Some(wanted.iter().map(|c| find_column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?),
+        Some(wanted) => Some(
+            wanted.iter().map(|c| find_column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?,
+        ),
     };
     let written = written_schema(&observed.schema, columns.as_deref());
-    let partition_by = export
-        .partition_by
-        .iter()
-        .map(|c| find_column(&written, c, "partition_by"))
-        .collect::<Result<Vec<_>>>()?;
+    let partition_by =
+        export.partition_by.iter().map(|c| find_column(&written, c, "partition_by")).collect::<Result<Vec<_>>>()?;
     let (described, type_losses) = describe(&written, &partition_by, export, format)?;
 
     let fingerprint = fingerprint(export);
@@ -289,7 +291,12 @@ fn describe(
             Fidelity::Refused(why) => refused.push(
                 Error::new(
                     ErrorKind::Unsupported,
-                    format!("format {} cannot hold column \"{}\" of type {}", format.name(), field.name(), field.data_type()),
+                    format!(
+                        "format {} cannot hold column \"{}\" of type {}",
+                        format.name(),
+                        field.name(),
+                        field.data_type()
+                    ),
                 )
                 .hint(why),
             ),
@@ -320,7 +327,13 @@ pub fn fingerprint(export: &Export) -> String {
     hex::encode(Sha256::digest(text.to_string().as_bytes()))
 }
 
-fn refuse_change(export: &Export, last: &Last, fingerprint: &str, options: PlanOptions, notes: &mut Vec<String>) -> Result<()> {
+fn refuse_change(
+    export: &Export,
+    last: &Last,
+    fingerprint: &str,
+    options: PlanOptions,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     match &last.fingerprint {
         Some(old) if old != fingerprint && options.accept_change => {
             notes.push("the definition changed since the last run; the change is accepted, the watermark stays".to_owned());
@@ -338,17 +351,26 @@ fn refuse_change(export: &Export, last: &Last, fingerprint: &str, options: PlanO
     }
 }
 
-fn compare_schema(export: &Export, last: &Last, columns: &[String], options: PlanOptions, notes: &mut Vec<String>) -> Result<()> {
+fn compare_schema(
+    export: &Export,
+    last: &Last,
+    columns: &[String],
+    options: PlanOptions,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     let Some(old) = &last.columns else { return Ok(()) };
     let added: Vec<&str> = columns.iter().filter(|c| !old.contains(c)).map(String::as_str).collect();
     let removed: Vec<&str> = old.iter().filter(|c| !columns.contains(c)).map(String::as_str).collect();
     if added.is_empty() && removed.is_empty() {
         return Ok(());
     }
-    let list = |what: &str, columns: &[&str]| if columns.is_empty() { String::new() } else { format!(" {what} {}", columns.join(", ")) };
+    let list = |what: &str, columns: &[&str]| {
+        if columns.is_empty() { String::new() } else { format!(" {what} {}", columns.join(", ")) }
+    };
     let change = format!("the schema changed since the last run:{}{}", list("+", &added), list("-", &removed));
     if export.schema_policy == SchemaPolicy::Fail && !options.accept_change {
-        return Err(Error::new(ErrorKind::Contract, change).hint("pass --accept-change to take the new schema, or list source_columns"));
+        return Err(Error::new(ErrorKind::Contract, change)
+            .hint("pass --accept-change to take the new schema, or list source_columns"));
     }
     notes.push(change);
     Ok(())

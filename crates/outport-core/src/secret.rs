@@ -54,7 +54,8 @@ pub fn redact_url(text: &str) -> String {
             .query_pairs()
             .map(|(k, v)| {
                 let key = k.to_lowercase();
-                let secret = ["sig", "token", "password", "secret", "key", "credential"].iter().any(|s| key.contains(s));
+                let secret =
+                    ["sig", "token", "password", "secret", "key", "credential"].iter().any(|s| key.contains(s));
                 (k.into_owned(), if secret { "***".to_owned() } else { v.into_owned() })
             })
             .collect();

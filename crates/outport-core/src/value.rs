@@ -1,5 +1,8 @@
 //! Typed scalars: watermarks and bounds are compared as what they are, never as text.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -78,8 +81,11 @@ impl Value {
             }
             DataType::Time64(_) => Self::time(array.as_primitive::<dt::Time64NanosecondType>().value(row))?,
             other => {
-                return Err(Error::new(ErrorKind::Unsupported, format!("a value of type {other} has no order to export by"))
-                    .hint("use a number, text, date or timestamp column"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("a value of type {other} has no order to export by"),
+                )
+                .hint("use a number, text, date or timestamp column"));
             }
         };
         Ok(Some(value))
@@ -100,9 +106,9 @@ impl Value {
             TimeUnit::Nanosecond => 1_000_000_000,
         };
         let nanos = ticks.rem_euclid(per_second) * (1_000_000_000 / per_second);
-        let instant = i32::try_from(nanos)
-            .map_err(|_| out_of_range("timestamp", ticks))
-            .and_then(|n| Timestamp::new(ticks.div_euclid(per_second), n).map_err(|_| out_of_range("timestamp", ticks)))?;
+        let instant = i32::try_from(nanos).map_err(|_| out_of_range("timestamp", ticks)).and_then(|n| {
+            Timestamp::new(ticks.div_euclid(per_second), n).map_err(|_| out_of_range("timestamp", ticks))
+        })?;
         Ok(if zoned {
             Self::TimestampTz(instant)
         } else {
@@ -122,13 +128,17 @@ impl Value {
     /// Dates and times are ISO 8601, with a space or a `T`; a date alone is midnight where a timestamp is wanted; an offset
     /// is honoured, and where a column has a zone and the text has none it is UTC.
     pub fn parse(text: &str, data_type: &DataType) -> Result<Self> {
-        let wrong = |what: &str| {
-            Error::new(ErrorKind::Config, format!("expected {what}, found \"{text}\""))
-        };
+        let wrong = |what: &str| Error::new(ErrorKind::Config, format!("expected {what}, found \"{text}\""));
         let text = text.trim();
         Ok(match data_type {
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8 | DataType::UInt16
-            | DataType::UInt32 | DataType::UInt64 => Self::Int(text.parse().map_err(|_| wrong("an integer"))?),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::UInt64 => Self::Int(text.parse().map_err(|_| wrong("an integer"))?),
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
                 Self::Float(text.parse().map_err(|_| wrong("a number"))?)
             }
@@ -139,17 +149,21 @@ impl Value {
                 Self::Decimal(text.to_owned())
             }
             DataType::Date32 | DataType::Date64 => Self::Date(
-                text.parse::<Date>().or_else(|_| text.parse::<DateTime>().map(|d| d.date())).map_err(|_| wrong("a date"))?,
+                text.parse::<Date>()
+                    .or_else(|_| text.parse::<DateTime>().map(|d| d.date()))
+                    .map_err(|_| wrong("a date"))?,
             ),
-            DataType::Timestamp(_, Some(_)) => Self::TimestampTz(parse_instant(text).ok_or_else(|| wrong("a timestamp"))?),
-            DataType::Timestamp(_, None) => Self::Timestamp(match text.parse::<DateTime>() {
-                // jiff reads over an offset when it is asked for a civil time; an instant with an offset is not one.
-                Ok(_) if text.parse::<Timestamp>().is_ok() => {
-                    text.parse::<Timestamp>().map_err(|_| wrong("a timestamp"))?.to_zoned(jiff::tz::TimeZone::UTC).datetime()
-                }
-                Ok(civil) => civil,
-                Err(_) => return Err(wrong("a timestamp")),
-            }),
+            DataType::Timestamp(_, Some(_)) => {
+                Self::TimestampTz(parse_instant(text).ok_or_else(|| wrong("a timestamp"))?)
+            }
+            // An offset is honoured: what has one is an instant, and a column without a zone holds UTC.
+            DataType::Timestamp(_, None) => {
+                Self::Timestamp(match (text.parse::<Timestamp>(), text.parse::<DateTime>()) {
+                    (Ok(instant), _) => instant.to_zoned(jiff::tz::TimeZone::UTC).datetime(),
+                    (_, Ok(civil)) => civil,
+                    _ => return Err(wrong("a timestamp")),
+                })
+            }
             DataType::Time32(_) | DataType::Time64(_) => Self::Time(text.parse().map_err(|_| wrong("a time"))?),
             _ => Self::Text(text.to_owned()),
         })

@@ -48,9 +48,11 @@ pub async fn prepare(
         placeholders.period = Some(plan::period_from_rows(&rows)?);
     }
     let relation = plan::relation(export, &placeholders)?;
-    let schema = source.schema(&Extract::of(relation.clone()), context).await.map_err(|e| e.context(reading(&relation)))?;
+    let schema =
+        source.schema(&Extract::of(relation.clone()), context).await.map_err(|e| e.context(reading(&relation)))?;
 
-    let mut observed = Observed { schema, period: placeholders.period.clone(), upper: None, null_cursors: 0, estimate: None };
+    let mut observed =
+        Observed { schema, period: placeholders.period.clone(), upper: None, null_cursors: 0, estimate: None };
     if matches!(export.rows, Rows::Incremental { .. }) {
         let engine = engine(source.as_ref(), "an incremental export")?;
         if let Some(sql) = plan::cursor_query(export, &relation, &observed.schema, dialect)? {
@@ -70,7 +72,10 @@ pub async fn prepare(
 
 fn engine<'a>(source: &'a dyn Source, what: &str) -> Result<&'a dyn Engine> {
     source.engine().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("{what} needs a source that runs SQL, {} does not", source.caps().system))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("{what} needs a source that runs SQL, {} does not", source.caps().system),
+        )
     })
 }
 

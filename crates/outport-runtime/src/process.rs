@@ -138,7 +138,9 @@ pub async fn process_exports(
         }
         let runs = group.into_iter().map(|export| {
             let (execution_id, published) = (&execution_id, published.clone());
-            async move { execute::execute(&export, execution_id, parameters, systems, state, observer, cancel, &published).await }
+            async move {
+                execute::execute(&export, execution_id, parameters, systems, state, observer, cancel, &published).await
+            }
         });
         let mut runs = futures::stream::iter(runs).buffer_unordered(parameters.max_concurrency.max(1));
         while let Some(outcome) = runs.next().await {

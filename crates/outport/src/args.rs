@@ -6,7 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Takes data out of wherever it lives and puts it where someone needs it.
 #[derive(Debug, Parser)]
-#[command(name = "outport", version, about, max_term_width = 110, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "outport",
+    version,
+    about,
+    max_term_width = 110,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

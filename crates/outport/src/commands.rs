@@ -47,7 +47,9 @@ impl App {
     pub fn config_file(&self) -> Result<PathBuf> {
         match &self.global.config {
             Some(path) if path.is_file() => Ok(path.clone()),
-            Some(path) => Err(Error::new(ErrorKind::Config, format!("there is no configuration file {}", path.display()))),
+            Some(path) => {
+                Err(Error::new(ErrorKind::Config, format!("there is no configuration file {}", path.display())))
+            }
             None => {
                 let here = std::env::current_dir().map_err(|e| outport_core::error::from_io(ErrorKind::Config, e))?;
                 let found = Project::find(&here)?;
@@ -83,11 +85,7 @@ fn to_selection(args: &args::Selection) -> Selection {
 }
 
 /// The parameters that a call and the project's settings give together.
-pub fn parameters(
-    project: &Project,
-    timing: &args::Timing,
-    pace: &args::Pace,
-) -> Result<outport_runtime::Parameters> {
+pub fn parameters(project: &Project, timing: &args::Timing, pace: &args::Pace) -> Result<outport_runtime::Parameters> {
     let Settings { max_concurrency, .. } = &project.config.settings;
     let defaults = outport_runtime::Parameters::default();
     Ok(outport_runtime::Parameters {

@@ -51,12 +51,8 @@ fn run(arguments: Arguments, environment: Environment, printer: &Printer) -> Res
         Command::Init(init) => return commands::init::run(init, printer),
         _ => {}
     }
-    let app = commands::App {
-        global: arguments.global,
-        environment,
-        printer: printer.clone(),
-        cancel: Cancel::default(),
-    };
+    let app =
+        commands::App { global: arguments.global, environment, printer: printer.clone(), cancel: Cancel::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

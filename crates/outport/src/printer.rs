@@ -135,7 +135,11 @@ impl Table {
             cells.chain([self.header[i].chars().count()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
-        let numeric = |i: usize| self.rows.iter().all(|row| row[i].is_empty() || row[i].starts_with(|c: char| c.is_ascii_digit()) && !row[i].contains('-'));
+        let numeric = |i: usize| {
+            self.rows.iter().all(|row| {
+                row[i].is_empty() || row[i].starts_with(|c: char| c.is_ascii_digit()) && !row[i].contains('-')
+            })
+        };
         let numbers: Vec<bool> = (0..self.header.len()).map(numeric).collect();
         let render = |cells: &mut dyn Iterator<Item = &str>| {
             let padded: Vec<String> = cells
@@ -158,7 +162,11 @@ impl Table {
 
     fn to_csv(&self) -> String {
         let quote = |cell: &str| {
-            if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.to_owned()
+            }
         };
         let header = self.header.join(",").to_lowercase().replace(' ', "_");
         let rows = self.rows.iter().map(|row| row.iter().map(|c| quote(c)).collect::<Vec<_>>().join(","));
@@ -167,7 +175,11 @@ impl Table {
 
     fn to_json(&self) -> serde_json::Value {
         let object = |row: &Vec<String>| {
-            self.header.iter().map(|h| h.to_lowercase().replace(' ', "_")).zip(row.iter().map(|c| c.as_str().into())).collect()
+            self.header
+                .iter()
+                .map(|h| h.to_lowercase().replace(' ', "_"))
+                .zip(row.iter().map(|c| c.as_str().into()))
+                .collect()
         };
         serde_json::Value::Array(self.rows.iter().map(|row| serde_json::Value::Object(object(row))).collect())
     }

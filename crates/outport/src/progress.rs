@@ -111,7 +111,8 @@ fn describe(progress: &Progress, elapsed: Duration) -> String {
     let estimate = progress.rows_estimate.load(Relaxed);
     let seconds = elapsed.as_secs_f64().max(0.001);
     let of = if estimate > 0 { format!(" of ~{}", thousands(estimate)) } else { String::new() };
-    let mut text = format!("{} rows{of}  {}  {}/s", thousands(rows), bytes(written), bytes((written as f64 / seconds) as u64));
+    let mut text =
+        format!("{} rows{of}  {}  {}/s", thousands(rows), bytes(written), bytes((written as f64 / seconds) as u64));
     if files > 0 {
         text.push_str(&format!("  {files} files"));
     }

@@ -29,7 +29,8 @@ pub struct Project {
 impl Project {
     /// The configuration file in `folder` or the nearest folder above it.
     pub fn find(folder: &Path) -> Result<PathBuf> {
-        let found = folder.ancestors().flat_map(|f| FILE_NAMES.iter().map(move |name| f.join(name))).find(|p| p.is_file());
+        let found =
+            folder.ancestors().flat_map(|f| FILE_NAMES.iter().map(move |name| f.join(name))).find(|p| p.is_file());
         found.ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("there is no outport.yml in {} or above", folder.display()))
                 .hint("`outport init` writes one, --config names one elsewhere")
@@ -80,11 +81,13 @@ impl Project {
             let name = format!("{}.{}", table.from.connection, table.from.table);
             let rows = async {
                 let context = Context::new(Uuid::new_v4());
-                let source = outport_runtime::systems::Systems::source(systems, &table.from.connection, &context).await?;
+                let source =
+                    outport_runtime::systems::Systems::source(systems, &table.from.connection, &context).await?;
                 let relation = Relation::Table { schema: table.from.schema.clone(), name: table.from.table.clone() };
                 source.read(&Extract::of(relation), &context).await?.collect().await
             };
-            let rows = rows.await.map_err(|e| e.context(format!("exports_from {name}")).at(table.position.location()))?;
+            let rows =
+                rows.await.map_err(|e| e.context(format!("exports_from {name}")).at(table.position.location()))?;
             unchecked.extend(config::definitions_from_rows(&name, &rows, table.defaults.as_ref())?);
         }
         config::check_exports(unchecked, &systems.vocabulary())
@@ -108,8 +111,9 @@ impl Project {
     pub fn memory_limit(&self) -> Result<usize> {
         match &self.config.settings.memory_limit {
             None => Ok(outport_core::context::DEFAULT_BUDGET),
-            Some(text) => parse_bytes(text)
-                .ok_or_else(|| Error::new(ErrorKind::Config, format!("memory_limit: expected a size such as 512MiB, found \"{text}\""))),
+            Some(text) => parse_bytes(text).ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("memory_limit: expected a size such as 512MiB, found \"{text}\""))
+            }),
         }
     }
 

@@ -65,7 +65,12 @@ fn one(out: &mut String, error: &Error, style: Style) {
             let _ = writeln!(out, "  {} {}", style.dim(&format!("{number} |")), text.trim_end());
             if location.column > 0 {
                 let indent = " ".repeat(usize::try_from(location.column).unwrap_or(1) - 1);
-                let _ = writeln!(out, "  {} {indent}{}", style.dim(&format!("{} |", " ".repeat(number.len()))), style.red("^"));
+                let _ = writeln!(
+                    out,
+                    "  {} {indent}{}",
+                    style.dim(&format!("{} |", " ".repeat(number.len()))),
+                    style.red("^")
+                );
             }
         }
     }

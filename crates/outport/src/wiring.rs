@@ -70,7 +70,9 @@ impl Settings {
         match connection.kind.as_str() {
             "lakehouse" => de::from_node(&connection.settings).map(Self::Lakehouse).map_err(named),
             "duckdb" => de::from_node(&connection.settings).map(Self::DuckDb).map_err(named),
-            "postgres" => de::from_node(&connection.settings).map(|config| Self::Postgres(Box::new(config))).map_err(named),
+            "postgres" => {
+                de::from_node(&connection.settings).map(|config| Self::Postgres(Box::new(config))).map_err(named)
+            }
             "store" => de::from_node(&connection.settings).map(Self::Store).map_err(named),
             later if LATER.contains(&later) => Err(Error::new(
                 ErrorKind::Unsupported,
@@ -78,9 +80,11 @@ impl Settings {
             )
             .hint("supported are lakehouse, duckdb, postgres and store")
             .at(connection.settings.position.location())),
-            other => Err(Error::new(ErrorKind::Config, format!("connection {}: unknown type \"{other}\"", connection.name))
-                .hint(suggestion(other, connection_types().iter().map(|(name, _)| *name)))
-                .at(connection.settings.position.location())),
+            other => {
+                Err(Error::new(ErrorKind::Config, format!("connection {}: unknown type \"{other}\"", connection.name))
+                    .hint(suggestion(other, connection_types().iter().map(|(name, _)| *name)))
+                    .at(connection.settings.position.location()))
+            }
         }
     }
 
@@ -217,8 +221,11 @@ impl Systems {
                 Arc::new(Postgres::new(config.as_ref().clone(), &variable)?)
             }
             Settings::Store(_) => {
-                return Err(Error::new(ErrorKind::Config, format!("connection \"{name}\" is a store of files and cannot be queried"))
-                    .hint("use a connection of type lakehouse with the same url"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("connection \"{name}\" is a store of files and cannot be queried"),
+                )
+                .hint("use a connection of type lakehouse with the same url"));
             }
         })
     }
@@ -241,9 +248,14 @@ impl outport_runtime::systems::Systems for Systems {
     }
 
     async fn destination(&self, plan: &Plan, provenance: Provenance) -> Result<Arc<dyn Destination>> {
-        let destination = FileDestination::new(self.store(&plan.target)?, format(&plan.file_format)?, plan.layout.clone(), &self.temporary)?
-            .with_options(plan.file_format_options.clone())
-            .with_provenance(provenance);
+        let destination = FileDestination::new(
+            self.store(&plan.target)?,
+            format(&plan.file_format)?,
+            plan.layout.clone(),
+            &self.temporary,
+        )?
+        .with_options(plan.file_format_options.clone())
+        .with_provenance(provenance);
         Ok(Arc::new(destination))
     }
 

@@ -39,7 +39,10 @@ impl TextReader {
     }
 
     async fn found(&self, path: &str) -> Result<Found> {
-        self.store.head(path).await?.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no file {}", self.store.url(path))))
+        self.store
+            .head(path)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no file {}", self.store.url(path))))
     }
 }
 
@@ -57,7 +60,14 @@ impl TextTables for TextReader {
         Ok(schema)
     }
 
-    async fn read(&self, table: &TextTable, file: usize, schema: SchemaRef, limit: Option<u64>, context: &Context) -> Result<Batches> {
+    async fn read(
+        &self,
+        table: &TextTable,
+        file: usize,
+        schema: SchemaRef,
+        limit: Option<u64>,
+        context: &Context,
+    ) -> Result<Batches> {
         let full = self.schema(table, context).await?;
         let path = table.files.get(file).map(|file| file.path.as_str()).unwrap_or_default();
         let mut opener = self.opener(table)?;

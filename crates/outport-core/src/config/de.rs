@@ -102,7 +102,8 @@ impl de::Error for Fault {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let mut fault = Self::new(format!("unknown value \"{variant}\", valid options: {}", expected.join(", ")));
-        fault.hint = crate::error::nearest(variant, expected.iter().copied()).map(|near| format!("did you mean \"{near}\"?"));
+        fault.hint =
+            crate::error::nearest(variant, expected.iter().copied()).map(|near| format!("did you mean \"{near}\"?"));
         fault
     }
 
@@ -161,7 +162,9 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
                         visitor.visit_u64(number)
                     } else if let Ok(number) = text.parse::<i64>() {
                         visitor.visit_i64(number)
-                    } else if let (Ok(number), true) = (text.parse::<f64>(), text.starts_with(|c: char| "+-.0123456789".contains(c))) {
+                    } else if let (Ok(number), true) =
+                        (text.parse::<f64>(), text.starts_with(|c: char| "+-.0123456789".contains(c)))
+                    {
                         visitor.visit_f64(number)
                     } else {
                         visitor.visit_str(text)
@@ -242,7 +245,12 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         self.deserialize_seq(visitor)
     }
 
@@ -253,11 +261,21 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         }
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         match self.0.as_str() {
             Some(text) => {
                 let variant: de::value::StrDeserializer<'_, Fault> = text.into_deserializer();

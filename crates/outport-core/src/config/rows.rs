@@ -53,7 +53,8 @@ fn cell(array: &ArrayRef, row: usize, position: &Position) -> Result<Option<Node
             let mut mapping = Vec::new();
             for i in 0..entries.len() {
                 let name = text(keys, i)?;
-                let node = cell(values, i, position)?.unwrap_or(Node { value: Value::Null, position: position.clone() });
+                let node =
+                    cell(values, i, position)?.unwrap_or(Node { value: Value::Null, position: position.clone() });
                 mapping.push((Key { name, position: position.clone() }, node));
             }
             Value::Mapping(mapping)

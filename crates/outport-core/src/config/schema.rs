@@ -15,21 +15,33 @@ pub fn json_schema(connections: &[(&str, Schema)]) -> Value {
 
     let kinds: Vec<Value> = connections.iter().map(|(kind, schema)| connection(kind, schema)).collect();
     let mut properties = Map::new();
-    properties.insert("connections".into(), json!({
-        "description": "Systems that exports read from and write to, by name.",
-        "type": "object",
-        "additionalProperties": {"oneOf": kinds},
-    }));
-    properties.insert("defaults".into(), json!({"description": "Fields that hold for every export that does not set them.", "$ref": "#/$defs/Export"}));
-    properties.insert("exports".into(), json!({
-        "description": "Exports by `group/name`.",
-        "type": "object",
-        "additionalProperties": {"$ref": "#/$defs/Export"},
-    }));
-    properties.insert("exports_from".into(), json!({
-        "description": "Tables whose rows are exports.",
-        "anyOf": [exports_from.clone(), {"type": "array", "items": exports_from}],
-    }));
+    properties.insert(
+        "connections".into(),
+        json!({
+            "description": "Systems that exports read from and write to, by name.",
+            "type": "object",
+            "additionalProperties": {"oneOf": kinds},
+        }),
+    );
+    properties.insert(
+        "defaults".into(),
+        json!({"description": "Fields that hold for every export that does not set them.", "$ref": "#/$defs/Export"}),
+    );
+    properties.insert(
+        "exports".into(),
+        json!({
+            "description": "Exports by `group/name`.",
+            "type": "object",
+            "additionalProperties": {"$ref": "#/$defs/Export"},
+        }),
+    );
+    properties.insert(
+        "exports_from".into(),
+        json!({
+            "description": "Tables whose rows are exports.",
+            "anyOf": [exports_from.clone(), {"type": "array", "items": exports_from}],
+        }),
+    );
     if let Some(own) = settings.get("properties").and_then(Value::as_object) {
         properties.extend(own.clone());
     }

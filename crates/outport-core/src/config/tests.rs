@@ -21,7 +21,10 @@ fn vocabulary() -> Vocabulary {
     };
     let source = |kind| ConnectionKind { source: Some(kind), target: kind == SourceType::Lakehouse };
     Vocabulary {
-        formats: vec![("csv", caps("csv", true, &[])), ("parquet", caps("parquet", false, &[Codec::Zstd, Codec::Snappy]))],
+        formats: vec![
+            ("csv", caps("csv", true, &[])),
+            ("parquet", caps("parquet", false, &[Codec::Zstd, Codec::Snappy])),
+        ],
         connections: vec![
             ("lake".to_owned(), source(SourceType::Lakehouse)),
             ("shop".to_owned(), source(SourceType::Warehouse)),
@@ -49,10 +52,15 @@ fn exports(text: &str) -> Result<Vec<Export>> {
 }
 
 fn messages(error: &Error) -> Vec<String> {
-    if error.others().is_empty() { vec![error.to_string()] } else { error.others().iter().map(ToString::to_string).collect() }
+    if error.others().is_empty() {
+        vec![error.to_string()]
+    } else {
+        error.others().iter().map(ToString::to_string).collect()
+    }
 }
 
-const MINIMAL: &str = "exports:\n  sales/orders: {source: lake, source_table: orders, target: drop, target_path: a/, file_format: csv}\n";
+const MINIMAL: &str =
+    "exports:\n  sales/orders: {source: lake, source_table: orders, target: drop, target_path: a/, file_format: csv}\n";
 
 #[test]
 fn the_example_of_the_manual_is_read_whole() {
@@ -83,7 +91,9 @@ exports:
     assert_eq!(export.compression.codec, Codec::Zip);
     assert_eq!(export.options.0["header"], "true");
     assert_eq!(export.relation, Relation::table("orders"));
-    assert!(matches!(&export.rows, Rows::Incremental { column, on_null: NullCursor::Error, .. } if column == "modified_date"));
+    assert!(
+        matches!(&export.rows, Rows::Incremental { column, on_null: NullCursor::Error, .. } if column == "modified_date")
+    );
 }
 
 #[test]
@@ -122,19 +132,37 @@ fn documented_rules_have_their_documented_messages() {
     for (fields, expected) in [
         ("source_table: t, source_query: q", "Cannot specify both source_table and source_query"),
         ("source_query: q, source_columns: [a]", "source_columns cannot be used with source_query"),
-        ("source_table: t, extract_type: incremental", "incremental_column is required when extract_type='incremental'"),
+        (
+            "source_table: t, extract_type: incremental",
+            "incremental_column is required when extract_type='incremental'",
+        ),
         ("source_table: t, extract_type: period", "period_date_query is required when extract_type='period'"),
         ("source_table: t, extract_type: weekly", "Unsupported extract_type: 'weekly'"),
         ("source_table: t, compression_level: 3", "compression_level requires compression to be set"),
-        ("source_table: t, compression: gzip, compression_level: 10", "compression_level for gzip must be between 1 and 9, found 10"),
-        ("source_table: t, compression: lz4, compression_level: 1", "compression_level not supported for compression type 'lz4'"),
-        ("source_table: t, compressed_filename_pattern: x.zip", "compressed_filename_pattern requires compression to be set"),
-        ("source_table: t, target_filename_pattern: \"{watermark}.csv\"", "Invalid placeholder(s) in target_filename_pattern: {watermark}"),
+        (
+            "source_table: t, compression: gzip, compression_level: 10",
+            "compression_level for gzip must be between 1 and 9, found 10",
+        ),
+        (
+            "source_table: t, compression: lz4, compression_level: 1",
+            "compression_level not supported for compression type 'lz4'",
+        ),
+        (
+            "source_table: t, compressed_filename_pattern: x.zip",
+            "compressed_filename_pattern requires compression to be set",
+        ),
+        (
+            "source_table: t, target_filename_pattern: \"{watermark}.csv\"",
+            "Invalid placeholder(s) in target_filename_pattern: {watermark}",
+        ),
         ("source_table: t, execution_group: 0", "execution_group must be greater than 0"),
         ("source_table: t, file_format_options: {seperator: x}", "format csv has no option \"seperator\""),
         ("source_table: t, timezone: Mars/Olympus", "unknown timezone \"Mars/Olympus\""),
         ("source_query: \"select {run_dat}\"", "Invalid placeholder(s) in source_query: {run_dat}"),
-        ("source_query: \"select {watermark}\"", "source_query uses {watermark}, which needs extract_type: incremental"),
+        (
+            "source_query: \"select {watermark}\"",
+            "source_query uses {watermark}, which needs extract_type: incremental",
+        ),
     ] {
         let error = exports(&format!("exports:\n  a/b: {{{base}, {fields}}}\n")).unwrap_err();
         let all = messages(&error).join("\n");
@@ -163,15 +191,20 @@ fn references_are_resolved_and_never_shown() {
     assert_eq!(settings.get("token").and_then(Node::as_str), Some("t0ken"));
     assert_eq!(settings.get("port").and_then(Node::as_str), Some("5432"));
     let error = self::project("outport.yml", "connections:\n  shop: {type: x, url: \"${env:NOPE}\"}\n").unwrap_err();
-    assert_eq!(error.to_string(), "outport.yml:2:27: environment variable NOPE is not set");
-    let error = self::project("outport.yml", "connections:\n  shop: {type: x, pw: \"${env:PASSWORD}${oops:1}\"}\n").unwrap_err();
-    assert!(!format!("{error:?}").contains("hunter2") || error.location().is_some_and(|l| !format!("{l:?}").contains("hunter2")));
+    assert_eq!(error.to_string(), "outport.yml:2:24: environment variable NOPE is not set");
+    let error = self::project("outport.yml", "connections:\n  shop: {type: x, pw: \"${env:PASSWORD}${oops:1}\"}\n")
+        .unwrap_err();
+    assert!(
+        !format!("{error:?}").contains("hunter2")
+            || error.location().is_some_and(|l| !format!("{l:?}").contains("hunter2"))
+    );
 }
 
 #[test]
 fn toml_says_the_same_as_yaml() {
     let yaml = project("outport.yml", "connections: {lake: {type: lakehouse, url: /x}}\nstate: s.db\n").unwrap();
-    let toml = project("outport.toml", "state = \"s.db\"\n[connections.lake]\ntype = \"lakehouse\"\nurl = \"/x\"\n").unwrap();
+    let toml =
+        project("outport.toml", "state = \"s.db\"\n[connections.lake]\ntype = \"lakehouse\"\nurl = \"/x\"\n").unwrap();
     assert_eq!(yaml.settings.state, toml.settings.state);
     assert_eq!(yaml.connections["lake"].kind, toml.connections["lake"].kind);
     let error = project("outport.toml", "state = \n").unwrap_err();
@@ -181,9 +214,13 @@ fn toml_says_the_same_as_yaml() {
 #[test]
 fn the_environment_overrides_by_path() {
     let file = Text { name: "outport.yml".to_owned(), text: MINIMAL.to_owned() };
-    let set = Environment::from_variables([("OUTPORT__EXPORTS__SALES_ORDERS__TARGET_PATH", "b/"), ("OUTPORT__STATE", "x.db")]);
+    let set = Environment::from_variables([
+        ("OUTPORT__EXPORTS__SALES_ORDERS__TARGET_PATH", "b/"),
+        ("OUTPORT__STATE", "x.db"),
+    ]);
     let read = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-    let project = Project::assemble(Document::parse(&file, &set, &read).unwrap().with_overrides(&set), Vec::new()).unwrap();
+    let project =
+        Project::assemble(Document::parse(&file, &set, &read).unwrap().with_overrides(&set), Vec::new()).unwrap();
     assert_eq!(project.settings.state.as_deref(), Some("x.db"));
     let exports = check_exports(project.exports, &vocabulary()).unwrap();
     assert_eq!(exports[0].target_path, "b/");
@@ -209,7 +246,10 @@ fn a_definition_table_is_checked_like_a_file() {
     .unwrap();
     let rows = definitions_from_rows("lake.config_resource_export", &[batch], None).unwrap();
     let error = check_exports(rows.clone(), &vocabulary()).unwrap_err();
-    assert_eq!(error.to_string(), "s/b: table lake.config_resource_export row:2: Must specify either source_table or source_query");
+    assert_eq!(
+        error.to_string(),
+        "s/b: table lake.config_resource_export row:2: Must specify either source_table or source_query"
+    );
     let exports = check_exports(rows[..1].to_vec(), &vocabulary()).unwrap();
     assert_eq!(exports[0].columns.as_deref(), Some(["x".to_owned(), "y".to_owned()].as_slice()));
     assert_eq!(exports[0].options.0["sep"], "|");
@@ -217,9 +257,14 @@ fn a_definition_table_is_checked_like_a_file() {
 
 #[test]
 fn keys_that_stand_twice_and_unknown_sections_are_errors() {
-    assert!(project("outport.yml", "state: a\nstate: b\n").unwrap_err().to_string().contains("key \"state\" stands twice"));
+    assert!(
+        project("outport.yml", "state: a\nstate: b\n").unwrap_err().to_string().contains("key \"state\" stands twice")
+    );
     let error = project("outport.yml", "conections: {}\n").unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.hint_text()), ("outport.yml:1:1: unknown key \"conections\"", Some("did you mean \"connections\"?")));
+    assert_eq!(
+        (error.to_string().as_str(), error.hint_text()),
+        ("outport.yml:1:1: unknown key \"conections\"", Some("did you mean \"connections\"?"))
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::{Error, ErrorKind, Result};
 pub(super) fn parse(origin: &Arc<Origin>) -> Result<Node> {
     let table = DeTable::parse(&origin.text).map_err(|error| {
         let at = position(origin, error.span().map_or(0, |span| span.start));
-        Error::new(ErrorKind::Config, format!("not valid TOML: {}", error.message().replace('\n', ", "))).at(at.location())
+        Error::new(ErrorKind::Config, format!("not valid TOML: {}", error.message().replace('\n', ", ")))
+            .at(at.location())
     })?;
     let at = position(origin, 0);
     Ok(Node { value: mapping(origin, table.get_ref()), position: at })

@@ -72,7 +72,8 @@ impl Builder<'_> {
                     self.stack.last_mut()
                 {
                     if entries.iter().any(|(k, _)| k.name == text) {
-                        return Err(Error::new(ErrorKind::Config, format!("key \"{text}\" stands twice")).at(position.location()));
+                        return Err(Error::new(ErrorKind::Config, format!("key \"{text}\" stands twice"))
+                            .at(position.location()));
                     }
                     *key = Some(Key { name: text.into_owned(), position });
                     return Ok(());
@@ -120,7 +121,9 @@ impl Builder<'_> {
             Some(Open { node: Node { value: Value::Sequence(items), .. }, .. }) => items.push(node),
             Some(Open { node: parent, key, .. }) => {
                 let Some(key) = key.take() else {
-                    return Err(Error::new(ErrorKind::Config, "expected a key that is text").at(node.position.location()));
+                    return Err(
+                        Error::new(ErrorKind::Config, "expected a key that is text").at(node.position.location())
+                    );
                 };
                 if key.name == "<<" {
                     parent.merge_defaults(&node);

@@ -142,8 +142,11 @@ impl Definition {
                     && self.extract_type.is_none()
                 {
                     findings.error(
-                        Error::new(ErrorKind::Config, format!("incremental_column \"{column}\" has no effect on a full extract"))
-                            .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
+                        Error::new(
+                            ErrorKind::Config,
+                            format!("incremental_column \"{column}\" has no effect on a full extract"),
+                        )
+                        .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
                     );
                 }
                 full()
@@ -162,8 +165,10 @@ impl Definition {
                 }
             }
             Some("period") => {
-                let query = findings
-                    .require(self.period_date_query.clone(), "period_date_query is required when extract_type='period'");
+                let query = findings.require(
+                    self.period_date_query.clone(),
+                    "period_date_query is required when extract_type='period'",
+                );
                 if self.source_query.is_none() && self.period_filter_column.is_none() {
                     findings.add("period_filter_column is required when extract_type='period' with source_table");
                 }
@@ -173,8 +178,11 @@ impl Definition {
             Some(other) => {
                 let valid = ["full", "incremental", "period"];
                 findings.error(
-                    Error::new(ErrorKind::Config, format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")))
-                        .hint(suggestion(other, valid)),
+                    Error::new(
+                        ErrorKind::Config,
+                        format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")),
+                    )
+                    .hint(suggestion(other, valid)),
                 );
                 full()
             }
@@ -201,7 +209,8 @@ impl Definition {
         let kind = vocabulary.connection(&name).map(|kind| kind.source);
         match (kind, declared) {
             (Some(None), _) => {
-                findings.add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
+                findings
+                    .add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
                 (name, declared)
             }
             (Some(Some(actual)), Some(declared)) if actual != declared => {
@@ -301,8 +310,10 @@ impl Definition {
             Some("brotli") => Codec::Brotli,
             Some(other) => {
                 let valid = ["none", "gzip", "zip", "zipdeflate", "zstd", "snappy", "lz4", "brotli"];
-                let error =
-                    Error::new(ErrorKind::Config, format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")));
+                let error = Error::new(
+                    ErrorKind::Config,
+                    format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")),
+                );
                 findings.error(match nearest(other, valid) {
                     Some(near) => error.hint(format!("did you mean \"{near}\"?")),
                     None => error,
@@ -317,7 +328,11 @@ impl Definition {
             && !caps.internal_codecs.contains(&codec)
         {
             let valid: Vec<&str> = caps.internal_codecs.iter().map(|c| c.name()).collect();
-            findings.add(format!("format {format} has no compression '{}'; it has: {}", codec.name(), valid.join(", ")));
+            findings.add(format!(
+                "format {format} has no compression '{}'; it has: {}",
+                codec.name(),
+                valid.join(", ")
+            ));
         }
         if let Some(level) = self.compression_level {
             match (codec, codec.levels()) {
@@ -356,7 +371,9 @@ impl Definition {
                 findings.add(format!("{field} must not be empty"));
             }
             if field != "target_path" && template.contains(['/', '\\']) && !template.contains('{') {
-                findings.add(format!("{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"));
+                findings.add(format!(
+                    "{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"
+                ));
             }
         }
         if self.compressed_filename_pattern.is_some() && matches!(compression.codec, Codec::None | Codec::Default) {
@@ -390,7 +407,8 @@ fn connection_name(
     if vocabulary.connection(&name).is_none() {
         let names: Vec<&str> = vocabulary.connections.iter().map(|(n, _)| n.as_str()).collect();
         findings.error(
-            Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0)).hint(suggestion(&name, names)),
+            Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0))
+                .hint(suggestion(&name, names)),
         );
     }
     name

@@ -170,8 +170,9 @@ fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IndexMap
             if text.trim().is_empty() {
                 return Ok(None);
             }
-            let json: IndexMap<String, serde_json::Value> = serde_json::from_str(text)
-                .map_err(|e| E::custom(format!("expected {}, found \"{text}\" ({e})", "options as a mapping or its JSON")))?;
+            let json: IndexMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|e| {
+                E::custom(format!("expected {}, found \"{text}\" ({e})", "options as a mapping or its JSON"))
+            })?;
             let plain = |value| match value {
                 serde_json::Value::String(text) => text,
                 serde_json::Value::Null => String::new(),

@@ -31,7 +31,12 @@ pub fn cursor_query(export: &Export, relation: &Relation, schema: &Schema, diale
 }
 
 /// The query for the number of rows whose incremental column is NULL; `None` where the schema says there is none.
-pub fn null_cursor_query(export: &Export, relation: &Relation, schema: &Schema, dialect: Dialect) -> Result<Option<String>> {
+pub fn null_cursor_query(
+    export: &Export,
+    relation: &Relation,
+    schema: &Schema,
+    dialect: Dialect,
+) -> Result<Option<String>> {
     let Rows::Incremental { column, on_null, .. } = &export.rows else { return Ok(None) };
     let column = find_column(schema, column, "incremental_column")?;
     if *on_null == NullCursor::Include || schema.field_with_name(&column).is_ok_and(|f| !f.is_nullable()) {
@@ -106,7 +111,10 @@ fn incremental(
     if on_null == NullCursor::Error && observed.null_cursors > 0 {
         return Err(Error::new(
             ErrorKind::Contract,
-            format!("{} rows have NULL in the incremental column \"{column}\" and would never be exported", observed.null_cursors),
+            format!(
+                "{} rows have NULL in the incremental column \"{column}\" and would never be exported",
+                observed.null_cursors
+            ),
         )
         .hint("set on_null_cursor: include (they come with every run) or exclude (they are left out and counted)"));
     }
@@ -154,8 +162,11 @@ fn incremental(
 /// A watermark as the type that the column has now: a column may have been widened, an initial watermark is text.
 fn retype(watermark: &Value, data_type: &DataType) -> Result<Value> {
     Value::parse(&watermark.to_string(), data_type).map_err(|e| {
-        Error::new(ErrorKind::Contract, format!("the stored watermark does not fit the column any more: {}", e.message()))
-            .hint("set it anew with `outport export watermark set`, or reset it")
+        Error::new(
+            ErrorKind::Contract,
+            format!("the stored watermark does not fit the column any more: {}", e.message()),
+        )
+        .hint("set it anew with `outport export watermark set`, or reset it")
     })
 }
 
@@ -175,7 +186,10 @@ fn before(value: &Value, lookback: &str) -> Result<Value> {
             Value::TimestampTz(v.to_zoned(TimeZone::UTC).checked_sub(span()?).map_err(out)?.timestamp())
         }
         Value::Decimal(_) | Value::Text(_) | Value::Time(_) => {
-            return Err(Error::new(ErrorKind::Config, "incremental_lookback needs a date, timestamp, integer or float column"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "incremental_lookback needs a date, timestamp, integer or float column",
+            ));
         }
     })
 }
@@ -209,9 +223,13 @@ fn lower_end(start: &Value, data_type: &DataType, zone: &TimeZone) -> Result<Bou
 
 fn upper_end(end: &Value, data_type: &DataType, zone: &TimeZone) -> Result<Bound> {
     match (data_type, end) {
-        (DataType::Date32 | DataType::Date64, _) => Ok(Bound { value: Value::Date(civil(end, zone)?.date()), inclusive: true }),
+        (DataType::Date32 | DataType::Date64, _) => {
+            Ok(Bound { value: Value::Date(civil(end, zone)?.date()), inclusive: true })
+        }
         (_, Value::Date(date)) => {
-            let next = date.tomorrow().map_err(|_| Error::new(ErrorKind::Data, "the period ends at the end of the calendar"))?;
+            let next = date
+                .tomorrow()
+                .map_err(|_| Error::new(ErrorKind::Data, "the period ends at the end of the calendar"))?;
             let civil = next.to_datetime(Time::midnight());
             Ok(Bound { value: instant(civil, end, data_type, zone)?, inclusive: false })
         }
@@ -224,7 +242,9 @@ fn civil(value: &Value, zone: &TimeZone) -> Result<jiff::civil::DateTime> {
         Value::Date(date) => Ok(date.to_datetime(Time::midnight())),
         Value::Timestamp(civil) => Ok(*civil),
         Value::TimestampTz(instant) => Ok(instant.to_zoned(zone.clone()).datetime()),
-        other => Err(Error::new(ErrorKind::Config, format!("expected a date or timestamp for a period, found \"{other}\""))),
+        other => {
+            Err(Error::new(ErrorKind::Config, format!("expected a date or timestamp for a period, found \"{other}\"")))
+        }
     }
 }
 
@@ -237,7 +257,10 @@ fn instant(civil: jiff::civil::DateTime, original: &Value, data_type: &DataType,
             .map(|zoned| Value::TimestampTz(zoned.timestamp()))
             .map_err(|_| Error::new(ErrorKind::Data, format!("{civil} is outside the calendar"))),
         (DataType::Timestamp(_, None), _) => Ok(Value::Timestamp(civil)),
-        (other, _) => Err(Error::new(ErrorKind::Config, format!("period_filter_column is of type {other}, expected a date or timestamp"))
-            .hint("use a date or timestamp column, or filter in a source_query")),
+        (other, _) => Err(Error::new(
+            ErrorKind::Config,
+            format!("period_filter_column is of type {other}, expected a date or timestamp"),
+        )
+        .hint("use a date or timestamp column, or filter in a source_query")),
     }
 }

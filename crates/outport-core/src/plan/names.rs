@@ -10,14 +10,20 @@ use crate::placeholder::Placeholders;
 use crate::{Error, ErrorKind, Result};
 
 /// The layout of a run.
-pub(super) fn layout(export: &Export, placeholders: &Placeholders, format: &dyn Format, partition_by: Vec<String>) -> Result<Layout> {
+pub(super) fn layout(
+    export: &Export,
+    placeholders: &Placeholders,
+    format: &dyn Format,
+    partition_by: Vec<String>,
+) -> Result<Layout> {
     let caps = format.caps();
     let name = |field: &str, template: &str| -> Result<String> {
         let name = placeholders.resolve(template).map_err(|e| e.context(field.to_owned()))?;
         check_name(field, &name)?;
         Ok(name)
     };
-    let file_name = name("target_filename_pattern", export.file_name.as_deref().unwrap_or("{export_name}_{timestamp}.{ext}"))?;
+    let file_name =
+        name("target_filename_pattern", export.file_name.as_deref().unwrap_or("{export_name}_{timestamp}.{ext}"))?;
     let optional = |field: &str, template: &Option<String>| template.as_ref().map(|t| name(field, t)).transpose();
     let manifest_name = match &export.manifest {
         ManifestSetting::Written(false) => None,
@@ -33,7 +39,10 @@ pub(super) fn layout(export: &Export, placeholders: &Placeholders, format: &dyn 
         file_name,
         compressed_name: optional("compressed_filename_pattern", &export.compressed_name)?,
         bundle_stem: placeholders.resolve("{export_name}_{timestamp}")?,
-        compression: Compression { codec: resolved_codec(export.compression.codec, &caps), level: export.compression.level },
+        compression: Compression {
+            codec: resolved_codec(export.compression.codec, &caps),
+            level: export.compression.level,
+        },
         max_rows_per_file: export.max_rows_per_file,
         max_bytes_per_file: export.max_bytes_per_file,
         partition_by,
@@ -77,7 +86,10 @@ fn directory(path: &str) -> Result<String> {
         match part {
             "" | "." => {}
             ".." => {
-                return Err(Error::new(ErrorKind::Config, format!("target_path: \"{path}\" leaves the target with \"..\"")));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("target_path: \"{path}\" leaves the target with \"..\""),
+                ));
             }
             part => parts.push(part),
         }
@@ -108,8 +120,11 @@ fn distinct(layout: &Layout, format: &dyn Format) -> Result<()> {
     if layout.splits() {
         let (first, second) = (layout.part_name(Part::Number(1)), layout.part_name(Part::Number(2)));
         if first == second {
-            return Err(Error::new(ErrorKind::Config, format!("all parts would be called \"{first}\" and overwrite one another"))
-                .hint("use {part} in target_filename_pattern"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("all parts would be called \"{first}\" and overwrite one another"),
+            )
+            .hint("use {part} in target_filename_pattern"));
         }
     }
     let data = target_paths(layout, format);
@@ -118,7 +133,10 @@ fn distinct(layout: &Layout, format: &dyn Format) -> Result<()> {
         if let Some(name) = name
             && data.contains(&layout.path(name))
         {
-            return Err(Error::new(ErrorKind::Config, format!("{field} gives \"{name}\", which is the name of the data file")));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("{field} gives \"{name}\", which is the name of the data file"),
+            ));
         }
     }
     if layout.trigger_name.is_some() && layout.trigger_name == layout.manifest_name {
@@ -132,7 +150,10 @@ pub fn check_collisions(plans: &[Plan]) -> Result<()> {
     let mut owners: HashMap<(String, String), &Plan> = HashMap::new();
     let mut errors = Vec::new();
     for plan in plans {
-        let own = [&plan.layout.trigger_name, &plan.layout.manifest_name].into_iter().flatten().map(|name| plan.layout.path(name));
+        let own = [&plan.layout.trigger_name, &plan.layout.manifest_name]
+            .into_iter()
+            .flatten()
+            .map(|name| plan.layout.path(name));
         for path in plan.paths.iter().cloned().chain(own) {
             // Some file systems and stores take two cases for one name.
             if let Some(other) = owners.insert((plan.target.clone(), path.to_lowercase()), plan)
@@ -141,12 +162,20 @@ pub fn check_collisions(plans: &[Plan]) -> Result<()> {
                 errors.push(
                     Error::new(
                         ErrorKind::Config,
-                        format!("exports \"{}\" and \"{}\" would both write \"{path}\" on {}", other.export, plan.export, plan.target),
+                        format!(
+                            "exports \"{}\" and \"{}\" would both write \"{path}\" on {}",
+                            other.export, plan.export, plan.target
+                        ),
                     )
                     .hint("give them different target_path or name patterns"),
                 );
             }
         }
     }
-    if errors.is_empty() { Ok(()) } else { let n = errors.len(); Err(Error::many(errors, format!("{n} paths would be written twice"))) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        let n = errors.len();
+        Err(Error::many(errors, format!("{n} paths would be written twice")))
+    }
 }

@@ -1,8 +1,8 @@
 //! What was: the log, for people and for APIs.
 
-use outport_core::{Error, ErrorKind, Result};
 use outport_core::export::ExportKey;
 use outport_core::run::RunState;
+use outport_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -105,7 +105,9 @@ impl State {
             .fetch_all(&self.database.pool)
             .await
             .map_err(|e| self.database.failed(e))?;
-        rows.iter().map(|row| Ok((self.run_date(row, 0)?.date(), self.run_state(&self.get::<String>(row, 1)?)?))).collect()
+        rows.iter()
+            .map(|row| Ok((self.run_date(row, 0)?.date(), self.run_state(&self.get::<String>(row, 1)?)?)))
+            .collect()
     }
 
     /// The id of the latest execution; `None` before the first run.
@@ -124,7 +126,8 @@ impl State {
 
     fn run_date(&self, row: &AnyRow, index: usize) -> Result<jiff::civil::DateTime> {
         let text: String = self.get(row, index)?;
-        text.parse().map_err(|_| Error::new(ErrorKind::State, format!("the state holds a run date that is none: \"{text}\"")))
+        text.parse()
+            .map_err(|_| Error::new(ErrorKind::State, format!("the state holds a run date that is none: \"{text}\"")))
     }
 
     fn run_record(&self, row: &AnyRow) -> Result<RunRecord> {

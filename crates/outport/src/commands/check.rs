@@ -1,8 +1,8 @@
 //! `outport check`: everything that can be found wrong without touching a system.
 
 use outport::{Project, Systems};
-use outport_core::config::node::{Node, Value};
 use outport_core::config::check_exports;
+use outport_core::config::node::{Node, Value};
 use outport_core::{Error, ErrorKind, Result};
 
 use super::App;
@@ -33,13 +33,15 @@ pub async fn run(args: &args::Check, app: &App) -> Result<u8> {
 }
 
 fn say(printer: &Printer, connections: usize, exports: usize, tables: usize) -> Result<()> {
-    let tables = if tables > 0 { format!(" ({tables} definition tables are read by plan and run)") } else { String::new() };
+    let tables =
+        if tables > 0 { format!(" ({tables} definition tables are read by plan and run)") } else { String::new() };
     printer.line(&format!("{} {connections} connections, {exports} exports{tables}", printer.style().green("ok:")))
 }
 
 fn hard_coded_secrets(file: &std::path::Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| outport_core::error::from_io(ErrorKind::Config, e).context(format!("reading {}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        outport_core::error::from_io(ErrorKind::Config, e).context(format!("reading {}", file.display()))
+    })?;
     let name = file.display().to_string();
     let origin = outport_core::config::Text { name, text };
     let root = outport_core::config::parse(&origin)?;
@@ -59,7 +61,11 @@ fn scan(node: &Node, found: &mut Vec<String>) {
             found.push(format!("{}: \"{}\" holds a secret in plain text", value.position.location(), key.name));
         }
         if literal && outport_core::secret::redact_url(text) != text && text.contains("://") && text.contains('@') {
-            found.push(format!("{}: the URL in \"{}\" holds a password in plain text", value.position.location(), key.name));
+            found.push(format!(
+                "{}: the URL in \"{}\" holds a password in plain text",
+                value.position.location(),
+                key.name
+            ));
         }
         if matches!(value.value, Value::Mapping(_)) {
             scan(value, found);

@@ -108,10 +108,17 @@ async fn discover(systems: &Systems, connection: &str, pattern: Option<&str>, co
             Ok(schema) => {
                 for field in schema.fields() {
                     let nullable = if field.is_nullable() { "yes" } else { "no" };
-                    table.push(vec![name.clone(), field.name().clone(), field.data_type().to_string(), nullable.to_owned()]);
+                    table.push(vec![
+                        name.clone(),
+                        field.name().clone(),
+                        field.data_type().to_string(),
+                        nullable.to_owned(),
+                    ]);
                 }
             }
-            Err(error) => table.push(vec![name.clone(), String::new(), format!("unreadable: {}", error.message()), String::new()]),
+            Err(error) => {
+                table.push(vec![name.clone(), String::new(), format!("unreadable: {}", error.message()), String::new()])
+            }
         }
     }
     app.printer.table(&table)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outport::{Project, Systems};
+use outport_connectors::files::{FileDestination, FileSource};
 use outport_core::config::interpolate::ReadFile;
 use outport_core::destination::Destination;
 use outport_core::extract::{Extract, Relation};
@@ -12,7 +13,6 @@ use outport_core::layout::{Codec, Compression, Header, IfExists, Layout, OnEmpty
 use outport_core::manifest::Provenance;
 use outport_core::source::Source;
 use outport_core::{Context, Error, ErrorKind, Result};
-use outport_connectors::files::{FileDestination, FileSource};
 use uuid::Uuid;
 
 use super::App;
@@ -29,8 +29,12 @@ pub async fn run(args: &args::Copy, app: &App) -> Result<u8> {
     let (source, extract, systems) = source(args, app, &context).await?;
     let destination = destination(args, &systems, context.run_id)?;
     let begun = std::time::Instant::now();
-    let batches = source.read(&extract, &context).await.map_err(|e| e.context(format!("reading {}", outport_core::secret::redact_url(&args.source))))?;
-    let receipt = destination.write(batches, &context).await.map_err(|e| e.context(format!("writing {}", args.destination)))?;
+    let batches = source
+        .read(&extract, &context)
+        .await
+        .map_err(|e| e.context(format!("reading {}", outport_core::secret::redact_url(&args.source))))?;
+    let receipt =
+        destination.write(batches, &context).await.map_err(|e| e.context(format!("writing {}", args.destination)))?;
     if app.printer.output() == Output::Json {
         app.printer.json(&receipt)?;
         return Ok(0);
@@ -154,7 +158,9 @@ fn destination(args: &args::Copy, systems: &Systems, run_id: Uuid) -> Result<Fil
     let layout = Layout {
         directory: String::new(),
         bundle_stem: outport_core::layout::split_extension(&file_name).0.to_owned(),
-        manifest_name: args.manifest.then(|| format!("{}_manifest.json", outport_core::layout::split_extension(&file_name).0)),
+        manifest_name: args
+            .manifest
+            .then(|| format!("{}_manifest.json", outport_core::layout::split_extension(&file_name).0)),
         compressed_name: (plain != name).then(|| name.to_owned()),
         file_name,
         compression: Compression { codec, level: args.compression_level },
@@ -172,7 +178,9 @@ fn destination(args: &args::Copy, systems: &Systems, run_id: Uuid) -> Result<Fil
     };
     let provenance = Provenance { run_id, export: "copy".to_owned(), ..Provenance::default() };
     let store = systems.open_store(folder, &BTreeMap::new())?;
-    Ok(FileDestination::new(store, format, layout, systems.temporary())?.with_options(options).with_provenance(provenance))
+    Ok(FileDestination::new(store, format, layout, systems.temporary())?
+        .with_options(options)
+        .with_provenance(provenance))
 }
 
 /// Folder and name of a path or URL.
@@ -218,16 +226,20 @@ fn format_by_extension(name: &str) -> Result<Arc<dyn outport_core::format::Forma
         other => other,
     };
     let formats = outport::wiring::formats();
-    let found = formats.iter().find(|format| format.name() == extension || format.caps().extension == extension).cloned();
+    let found =
+        formats.iter().find(|format| format.name() == extension || format.caps().extension == extension).cloned();
     found.ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("the extension of \"{name}\" names no format"))
-            .hint(format!("pass --format; there are: {}", formats.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")))
+        Error::new(ErrorKind::Usage, format!("the extension of \"{name}\" names no format")).hint(format!(
+            "pass --format; there are: {}",
+            formats.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")
+        ))
     })
 }
 
 fn pairs(option: &str, given: &[String]) -> Result<FormatOptions> {
     let pairs = given.iter().map(|pair| {
-        pair.split_once('=').ok_or_else(|| Error::new(ErrorKind::Usage, format!("{option}: expected name=value, found \"{pair}\"")))
+        pair.split_once('=')
+            .ok_or_else(|| Error::new(ErrorKind::Usage, format!("{option}: expected name=value, found \"{pair}\"")))
     });
     Ok(FormatOptions::from_pairs(pairs.collect::<Result<Vec<_>>>()?))
 }

@@ -15,8 +15,10 @@ pub async fn run(args: &args::Doctor, app: &App) -> Result<u8> {
     project.open_state().await?;
     printer.line(&format!("{ok}  state {}", outport_core::secret::redact_url(&project.state_url())))?;
     let temporary = project.temp_directory();
-    let probe = tempfile::NamedTempFile::new_in(&temporary)
-        .map_err(|e| outport_core::error::from_io(outport_core::ErrorKind::Write, e).context(format!("temp_directory {}", temporary.display())))?;
+    let probe = tempfile::NamedTempFile::new_in(&temporary).map_err(|e| {
+        outport_core::error::from_io(outport_core::ErrorKind::Write, e)
+            .context(format!("temp_directory {}", temporary.display()))
+    })?;
     drop(probe);
     printer.line(&format!("{ok}  temp_directory {}", temporary.display()))?;
     printer.line(&format!("{ok}  clock {}", jiff::Timestamp::now()))?;

@@ -28,7 +28,9 @@ pub async fn run(args: &args::Gaps, app: &App) -> Result<u8> {
                 let last = states.last().copied().unwrap_or("never run");
                 table.push(vec![export.key.to_string(), day.to_string(), last.to_owned()]);
             }
-            day = day.checked_add(1.day()).map_err(|_| Error::new(ErrorKind::Usage, "--to is the end of the calendar"))?;
+            day = day
+                .checked_add(1.day())
+                .map_err(|_| Error::new(ErrorKind::Usage, "--to is the end of the calendar"))?;
         }
     }
     app.printer.table(&table)?;
@@ -36,5 +38,6 @@ pub async fn run(args: &args::Gaps, app: &App) -> Result<u8> {
 }
 
 fn date(text: &str) -> Result<Date> {
-    text.parse().map_err(|_| Error::new(ErrorKind::Usage, format!("expected a date such as 2025-12-12, found \"{text}\"")))
+    text.parse()
+        .map_err(|_| Error::new(ErrorKind::Usage, format!("expected a date such as 2025-12-12, found \"{text}\"")))
 }

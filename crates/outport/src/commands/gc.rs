@@ -31,7 +31,8 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     }
     // Runs that go on keep their temporary files, however long they take.
     let running = HistoryFilter { state: Some(RunState::Running), ..HistoryFilter::default() };
-    let alive: HashSet<Uuid> = state.history(&running, u32::MAX).await?.into_iter().map(|run| run.export_run_id).collect();
+    let alive: HashSet<Uuid> =
+        state.history(&running, u32::MAX).await?.into_iter().map(|run| run.export_run_id).collect();
     let targets: std::collections::BTreeSet<&str> = exports.iter().map(|export| export.target.as_str()).collect();
     for target in targets {
         let store = systems.store(target)?;
@@ -48,7 +49,8 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
 }
 
 fn age(text: &str) -> Result<SignedDuration> {
-    let wrong = || Error::new(ErrorKind::Usage, format!("--older-than: expected a span such as 1d or 12h, found \"{text}\""));
+    let wrong =
+        || Error::new(ErrorKind::Usage, format!("--older-than: expected a span such as 1d or 12h, found \"{text}\""));
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())
 }

@@ -30,7 +30,8 @@ pub async fn run(args: &args::Plan, app: &App) -> Result<u8> {
         let timezone = export.timezone.as_deref().unwrap_or(&args.timing.timezone);
         let planned = async {
             app.cancel.check()?;
-            let moment = Moment::new(args.timing.run_date.as_deref(), timezone, jiff::Timestamp::now(), context.run_id)?;
+            let moment =
+                Moment::new(args.timing.run_date.as_deref(), timezone, jiff::Timestamp::now(), context.run_id)?;
             let last = state.last(&export.key).await?;
             prepare(export, &last, &moment, options(&args.timing), &systems, &context).await
         };
@@ -77,7 +78,11 @@ fn print(plans: &[Plan], printer: &Printer) -> Result<()> {
         let bounds = &plan.bounds;
         if let Some(new) = &bounds.watermark_new {
             let old = bounds.watermark_old.as_deref().unwrap_or("the beginning");
-            let what = if plan.nothing_new { format!("{old}, nothing new") } else { format!("{old} < {} <= {new}", bounds.column.as_deref().unwrap_or_default()) };
+            let what = if plan.nothing_new {
+                format!("{old}, nothing new")
+            } else {
+                format!("{old} < {} <= {new}", bounds.column.as_deref().unwrap_or_default())
+            };
             field("watermark", &what)?;
         }
         if let (Some(start), Some(end)) = (&bounds.period_start, &bounds.period_end) {

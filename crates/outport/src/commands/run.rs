@@ -29,8 +29,11 @@ pub async fn retry(args: &args::Retry, app: &App) -> Result<u8> {
             Error::new(ErrorKind::Usage, "there is no execution to retry").hint("`outport run` is the first one")
         })?,
     };
-    let mut parameters =
-        Parameters { execution_id: Some(execution_id.clone()), is_retry: true, ..parameters(&project, &args.timing, &args.pace)? };
+    let mut parameters = Parameters {
+        execution_id: Some(execution_id.clone()),
+        is_retry: true,
+        ..parameters(&project, &args.timing, &args.pace)?
+    };
     if parameters.run_date.is_none() {
         // What failed yesterday is yesterday's export still.
         let date = project.open_state().await?.run_date_of(&execution_id).await?;

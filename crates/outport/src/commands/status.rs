@@ -17,7 +17,16 @@ pub async fn run(args: &args::Selected, app: &App) -> Result<u8> {
         let row = match state.runs_of(&export.key, 1).await?.pop() {
             None => {
                 let status = if export.active { "never run" } else { "inactive" };
-                vec![export.key.to_string(), status.to_owned(), String::new(), String::new(), String::new(), String::new(), watermark, String::new()]
+                vec![
+                    export.key.to_string(),
+                    status.to_owned(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    watermark,
+                    String::new(),
+                ]
             }
             Some(run) => vec![
                 export.key.to_string(),

@@ -42,7 +42,10 @@ async fn set(name: &str, text: &str, app: &App) -> Result<u8> {
     let selection = Selection { names: vec![name.to_owned()], ..Selection::default() };
     let (project, systems, exports) = app.selected(&selection).await?;
     let [export] = exports.as_slice() else {
-        return Err(Error::new(ErrorKind::Usage, format!("\"{name}\" selects {} exports, expected one", exports.len())));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("\"{name}\" selects {} exports, expected one", exports.len()),
+        ));
     };
     let Rows::Incremental { column, .. } = &export.rows else {
         return Err(Error::new(ErrorKind::Usage, format!("export {} is not incremental", export.key)));

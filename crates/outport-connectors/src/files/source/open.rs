@@ -30,7 +30,11 @@ pub(in crate::files) struct Opener {
 
 impl Opener {
     /// Takes format and schema from the first file, for all of them; `columns` must be in it.
-    pub(in crate::files) async fn agree(mut self, files: &[Found], columns: Option<&[String]>) -> Result<(Self, SchemaRef)> {
+    pub(in crate::files) async fn agree(
+        mut self,
+        files: &[Found],
+        columns: Option<&[String]>,
+    ) -> Result<(Self, SchemaRef)> {
         let first = files.first().ok_or_else(|| Error::new(ErrorKind::Internal, "an extract without files"))?;
         let input = self.store.input_of(first).await?;
         let whole = self.clone();
