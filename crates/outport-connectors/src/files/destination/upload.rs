@@ -142,10 +142,8 @@ async fn run(uploads: Uploads, path: String, url: String, mut parts: mpsc::Recei
     let failed = |e| from_object_store(e, &url);
     let key = uploads.remote.key(&path).map_err(failed)?;
     let store = &uploads.remote.uploads.0;
-    let id = store.create_multipart(&key).await.map_err(failed)?;
-    let begun = Upload { path: path.clone(), id: id.clone(), parts: Vec::new() };
-    uploads.books.record(|intent| intent.uploads.push(begun)).await?;
-    uploads.books.reached(&format!("uploading {path}")).await?;
+    let create = async { store.create_multipart(&key).await.map_err(failed) };
+    let id = uploads.books.open_upload(&path, create).await?;
 
     let mut on_the_way = FuturesOrdered::new();
     let mut tags = Vec::new();
