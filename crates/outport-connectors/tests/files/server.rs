@@ -68,6 +68,10 @@ impl Server {
     }
 }
 
+/// A service account of GCS that needs no login, as emulators want it.
+pub(crate) const NO_LOGIN: &str =
+    r#"{"disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}"#;
+
 /// A store with options.
 pub(crate) fn open<const N: usize>(url: &str, options: [(&str, &str); N]) -> Store {
     let options: Credentials = options.into_iter().map(|(k, v)| (k.to_owned(), Secret::new(v.to_owned()))).collect();

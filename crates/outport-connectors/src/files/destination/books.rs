@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outport_core::context::Journal;
+use outport_core::context::{Cancel, Journal};
 use outport_core::destination::{Intent, Upload};
 use outport_core::{Context, Result};
 use tokio::sync::Mutex;
@@ -38,8 +38,16 @@ impl Books {
 
     /// Opens an upload with `create`, which gives its id, and writes it down before another one can be opened: what dies here
     /// leaves at most the one upload whose id never came back.
-    pub(super) async fn open_upload(&self, path: &str, create: impl Future<Output = Result<String>>) -> Result<String> {
+    ///
+    /// It is refused once the run has stopped, and never given up half-way: [`discard`](Self::discard) comes before or after it.
+    pub(super) async fn open_upload(
+        &self,
+        path: &str,
+        stop: &Cancel,
+        create: impl Future<Output = Result<String>>,
+    ) -> Result<String> {
         let mut intent = self.intent.lock().await;
+        stop.check()?;
         let id = create.await?;
         intent.uploads.push(Upload { path: path.to_owned(), id: id.clone(), parts: Vec::new() });
         self.journal.record(&intent).await?;
