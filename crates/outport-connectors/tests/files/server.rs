@@ -24,6 +24,7 @@ impl Drop for Server {
 }
 
 impl Server {
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     /// Starts `program` with arguments made from the port; `None`, loudly, where it is not installed.
     pub(crate) fn start(program: &str, arguments: impl Fn(u16) -> Vec<String>) -> Option<Self> {
         let Some(program) = find(program) else {
