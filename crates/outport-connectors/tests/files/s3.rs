@@ -1,4 +1,4 @@
-//! S3, spoken by moto's server; and GCS's XML API, which takes the same requests for multipart uploads, in its place.
+//! S3, spoken by moto's server.
 
 use outport_core::destination::Destination;
 use outport_core::layout::Layout;
@@ -42,18 +42,6 @@ fn uploads(port: u16) -> Vec<String> {
 async fn a_bucket_conforms() {
     let Some(server) = moto() else { return };
     destination::all(&bucket(&server, "s3://bucket/some/prefix")).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_xml_api_of_gcs_conforms_as_far_as_s3_stands_in_for_it() {
-    let Some(server) = moto() else { return };
-    server.request("PUT", "/bucket", "");
-    let url = server.url();
-    let store = open("gs://bucket", [("base_url", &*url), ("allow_http", "true"), ("skip_signature", "true")]);
-    let fixture = Fixture::new(store);
-    destination::splits_are_exact(&fixture).await;
-    destination::partitions_become_folders(&fixture).await;
-    destination::runs_that_die_are_finished_or_undone(&fixture).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

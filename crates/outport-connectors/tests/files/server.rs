@@ -24,6 +24,7 @@ impl Drop for Server {
 }
 
 impl Server {
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     /// Starts `program` with arguments made from the port; `None`, loudly, where it is not installed.
     pub(crate) fn start(program: &str, arguments: impl Fn(u16) -> Vec<String>) -> Option<Self> {
         let Some(program) = find(program) else {
@@ -67,6 +68,10 @@ impl Server {
         answer
     }
 }
+
+/// A service account of GCS that needs no login, as emulators want it.
+pub(crate) const NO_LOGIN: &str =
+    r#"{"disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}"#;
 
 /// A store with options.
 pub(crate) fn open<const N: usize>(url: &str, options: [(&str, &str); N]) -> Store {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use outport_core::context::Journal;
-use outport_core::destination::Intent;
+use outport_core::context::{Cancel, Journal};
+use outport_core::destination::{Intent, Upload};
 use outport_core::{Context, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -34,6 +34,25 @@ impl Books {
     /// Changes the intent in memory alone: what is written down next holds it.
     pub(super) async fn note(&self, change: impl FnOnce(&mut Intent)) {
         change(&mut *self.intent.lock().await);
+    }
+
+    /// Opens an upload with `create`, which gives its id, and writes it down before another one can be opened: what dies here
+    /// leaves at most the one upload whose id never came back.
+    ///
+    /// It is refused once the run has stopped, and never given up half-way: [`discard`](Self::discard) comes before or after it.
+    pub(super) async fn open_upload(
+        &self,
+        path: &str,
+        stop: &Cancel,
+        create: impl Future<Output = Result<String>>,
+    ) -> Result<String> {
+        let mut intent = self.intent.lock().await;
+        stop.check()?;
+        let id = create.await?;
+        intent.uploads.push(Upload { path: path.to_owned(), id: id.clone(), parts: Vec::new() });
+        self.journal.record(&intent).await?;
+        self.journal.reached(&format!("uploading {path}")).await?;
+        Ok(id)
     }
 
     /// Tells the journal of a step that changed something outside.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{FuturesOrdered, StreamExt};
 use object_store::PutPayload;
-use object_store::multipart::PartId;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
 use outport_core::context::Cancel;
 use outport_core::destination::Upload;
 use outport_core::{Error, ErrorKind, Result};
@@ -126,27 +127,31 @@ impl Uploader {
 
 fn start(uploads: &Uploads, path: &str, url: &str) -> Task {
     let (sender, receiver) = mpsc::channel(1);
-    let run = run(uploads.clone(), path.to_owned(), url.to_owned(), receiver);
-    let stop = uploads.stop.clone();
-    let done = uploads.runtime.spawn(async move {
-        tokio::select! {
-            result = run => result,
-            () = stop.cancelled() => Err(Error::new(ErrorKind::Cancelled, "cancelled")),
-        }
-    });
+    let done = uploads.runtime.spawn(run(uploads.clone(), path.to_owned(), url.to_owned(), receiver));
     Task { parts: sender, done }
 }
 
-/// Opens the upload, writes that down, and sends the parts, some at once, until there are no more.
-async fn run(uploads: Uploads, path: String, url: String, mut parts: mpsc::Receiver<Bytes>) -> Result<Upload> {
+/// Opens the upload, writes that down, and sends the parts until there are no more or the run stops.
+async fn run(uploads: Uploads, path: String, url: String, parts: mpsc::Receiver<Bytes>) -> Result<Upload> {
     let failed = |e| from_object_store(e, &url);
     let key = uploads.remote.key(&path).map_err(failed)?;
-    let store = &uploads.remote.uploads.0;
-    let id = store.create_multipart(&key).await.map_err(failed)?;
-    let begun = Upload { path: path.clone(), id: id.clone(), parts: Vec::new() };
-    uploads.books.record(|intent| intent.uploads.push(begun)).await?;
-    uploads.books.reached(&format!("uploading {path}")).await?;
+    let store = &*uploads.remote.uploads.0;
+    let create = async { store.create_multipart(&key).await.map_err(failed) };
+    let id = uploads.books.open_upload(&path, &uploads.stop, create).await?;
+    let parts = tokio::select! {
+        parts = send_parts(store, &key, &id, parts) => parts.map_err(failed)?,
+        () = uploads.stop.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "cancelled")),
+    };
+    Ok(Upload { path, id, parts })
+}
 
+/// Sends parts, some at once; returns their tags in order.
+async fn send_parts(
+    store: &dyn MultipartStore,
+    key: &Path,
+    id: &String,
+    mut parts: mpsc::Receiver<Bytes>,
+) -> object_store::Result<Vec<String>> {
     let mut on_the_way = FuturesOrdered::new();
     let mut tags = Vec::new();
     let mut sent = 0;
@@ -155,19 +160,15 @@ async fn run(uploads: Uploads, path: String, url: String, mut parts: mpsc::Recei
         tokio::select! {
             part = parts.recv(), if open && on_the_way.len() < AT_ONCE => match part {
                 Some(bytes) => {
-                    on_the_way.push_back(store.put_part(&key, &id, sent, PutPayload::from_bytes(bytes)));
+                    on_the_way.push_back(store.put_part(key, id, sent, PutPayload::from_bytes(bytes)));
                     sent += 1;
                 }
                 None => open = false,
             },
-            Some(part) = on_the_way.next() => {
-                let part: PartId = part.map_err(failed)?;
-                tags.push(part.content_id);
-            }
+            Some(part) = on_the_way.next() => tags.push(part?.content_id),
         }
     }
-    drop(on_the_way);
-    Ok(Upload { path, id, parts: tags })
+    Ok(tags)
 }
 
 /// Parts so large that a tenth more than what is expected fits, in steps of [`PART`]; twice [`PART`] where nothing is known.

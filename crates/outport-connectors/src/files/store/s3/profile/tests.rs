@@ -20,7 +20,7 @@ fn a_profile_is_read_from_both_files() {
     let settings: Vec<_> = profile.settings(true).map(|(k, v)| (k.as_ref().to_owned(), v.to_owned())).collect();
     let expected = [
         ("aws_region", "us-west-2"),
-        ("aws_endpoint_url", "http://127.0.0.1:9000"),
+        ("aws_endpoint", "http://127.0.0.1:9000"),
         ("aws_access_key_id", "AK"),
         ("aws_secret_access_key", "s=k"),
     ];
