@@ -6,8 +6,11 @@
 Every side is a process of its own; wall time and peak memory are the operating system's for that process.
 """
 
+import json
 import os
 import pathlib
+import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -77,12 +80,76 @@ def duckdb_table(outport: str, p: dict) -> dict:
     }
 
 
+def postgres_table(outport: str, p: dict) -> dict:
+    """A PostgreSQL table to Parquet; the first peer is COPY thrown away."""
+    out, url = p["out"], p["postgres"]
+    scanner = pathlib.Path(__import__("duckdb_extension_postgres_scanner").__file__).parent
+    extension = next(scanner.rglob("*.duckdb_extension"))
+    duck = (
+        f"import duckdb; c = duckdb.connect(config={{'allow_unsigned_extensions': 'true'}}); c.execute(\"load '{extension}'\"); "
+        f"c.execute(\"attach '{url}' as pg (type postgres, read_only)\"); "
+        f"c.execute(\"copy pg.public.t to '{out}/duck.parquet' (format parquet, compression zstd)\")"
+    )
+    cx = (
+        f"import connectorx, pyarrow.parquet as pq; t = connectorx.read_sql('{url}', 'select id,k,amount,price,h,name,note,flag,ts,tz,d,u::text u,s,arr::text arr,j::text j from t', "
+        f"return_type='arrow'); pq.write_table(t, '{out}/cx.parquet', compression='zstd')"
+    )
+    adbc = (
+        f"import adbc_driver_postgresql.dbapi as a, pyarrow.parquet as pq; c = a.connect('{url}').cursor(); c.execute('select * from t'); "
+        f"r = c.fetch_record_batch(); w = pq.ParquetWriter('{out}/adbc.parquet', r.schema, compression='zstd'); [w.write_batch(b) for b in r]; w.close()"
+    )
+    return {
+        "outport": ([outport, "copy", url, f"{out}/ours.parquet", "--table", "t"], out / "ours.parquet"),
+        "bare": (["sh", "-c", f"psql -qc 'copy t to stdout (format binary)' '{url}' > /dev/null"], None),
+        "duckdb": ([sys.executable, "-c", duck], out / "duck.parquet"),
+        "connectorx": ([sys.executable, "-c", cx], out / "cx.parquet"),
+        "adbc": ([sys.executable, "-c", adbc], out / "adbc.parquet"),
+    }
+
+
+MIXED = """
+create unlogged table t as select i::bigint id, (i::bigint*7919%1000000)::int k, (random()*1e6)::float8 amount, (i%100000/100.0)::numeric(12,2) price,
+ md5(i::text) h, 'customer '||(i%50000) as name, case when i%3=0 then null else 'note '||i end note, (i%2=0) flag,
+ timestamp '2020-01-01'+ i*interval '1 second' ts, timestamptz '2020-01-01 00:00+00'+ i*interval '1 second' tz, date '2020-01-01'+(i%2000)::int d,
+ gen_random_uuid() u, (i%32000)::smallint s, array[i%10,i%7]::int[] arr, jsonb_build_object('a',i%10,'b','x'||i%100) j
+ from generate_series(1,ROWS) i
+"""
+
+
+class Postgres:
+    """A server of its own with the table `t`, stopped at the end."""
+
+    def __init__(self, rows: int) -> None:
+        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path(""))
+        self.folder = DATA / f"postgres-{rows}"
+        self.url = "postgres://postgres@127.0.0.1:54329/postgres"
+        fresh = not self.folder.exists()
+        if fresh:
+            self.folder.mkdir(parents=True)
+            shutil.chown(self.folder, "postgres")
+            self.server("initdb", "-A", "trust", "-U", "postgres", "-D", self.folder)
+        options = f"-p 54329 -h 127.0.0.1 -k {self.folder} -c shared_buffers=1GB -c max_wal_size=8GB -c fsync=off"
+        self.server("pg_ctl", "-w", "-D", self.folder, "-o", options, "-l", self.folder / "log", "start")
+        if fresh:
+            subprocess.check_call(["psql", "-qc", MIXED.replace("ROWS", str(rows)), self.url])
+        subprocess.check_call(["psql", "-qc", "vacuum analyze t", self.url])
+
+    def server(self, command: str, *arguments) -> None:
+        line = " ".join(shlex.quote(str(a)) for a in [self.bin / command, *arguments])
+        as_root = os.geteuid() == 0
+        subprocess.check_call(["su", "postgres", "-c", line] if as_root else ["sh", "-c", line], stdout=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        self.server("pg_ctl", "-m", "fast", "-D", self.folder, "stop")
+
+
 WORKS = {
     "parquet-parquet": copy_work("sra.parquet", "parquet", "format parquet, compression zstd", "pl.scan_parquet('{src}').sink_parquet('{out}', compression='zstd')"),
     "parquet-csv": copy_work("sra.parquet", "csv", "format csv", "pl.scan_parquet('{src}').sink_csv('{out}')"),
     "parquet-ndjson": copy_work("sra.parquet", "ndjson", "format json", "pl.scan_parquet('{src}').sink_ndjson('{out}')"),
     "csv-parquet": copy_work("sra.csv", "parquet", "format parquet, compression zstd", "pl.scan_csv('{src}', try_parse_dates=True).sink_parquet('{out}', compression='zstd')"),
     "duckdb-parquet": duckdb_table,
+    "postgres-parquet": postgres_table,
 }
 
 
@@ -99,8 +166,18 @@ def measure(command: list) -> tuple:
 
 
 def run(name: str, outport: str, rows: int, rounds: int) -> None:
-    """One work, all sides in turns."""
-    sides = WORKS[name](outport, make(rows))
+    """One work."""
+    paths = {key: pathlib.Path(value) for key, value in json.loads(subprocess.check_output([sys.executable, __file__, "make", str(rows)])).items()}
+    server = Postgres(rows) if name.startswith("postgres") else None
+    try:
+        compare(name, WORKS[name](outport, paths | ({"postgres": server.url} if server else {})), rows, rounds)
+    finally:
+        if server:
+            server.stop()
+
+
+def compare(name: str, sides: dict, rows: int, rounds: int) -> None:
+    """All sides in turns."""
     results = {side: [] for side in sides}
     for _ in range(rounds):
         for side, (command, _) in sides.items():
@@ -112,10 +189,15 @@ def run(name: str, outport: str, rows: int, rounds: int) -> None:
         cpu = statistics.median(r[2] for r in results[side])
         memory = max(r[1] for r in results[side])
         ratio = "" if side == "outport" else f"  outport is {seconds / ours:.2f}x as fast"
-        print(f"  {side:8} {seconds:7.2f} s  {cpu:7.2f} cpu s  {memory:7.0f} MiB  {path.stat().st_size:>14,} bytes{ratio}")
+        size = f"{path.stat().st_size:>14,} bytes" if path else " " * 20
+        print(f"  {side:10} {seconds:7.2f} s  {cpu:7.2f} cpu s  {memory:7.0f} MiB  {size}{ratio}")
 
 
 def main() -> None:
+    # A process of its own, for the peak memory of a child is at least that of its parent.
+    if sys.argv[1] == "make":
+        print(json.dumps({key: str(path) for key, path in make(int(sys.argv[2])).items()}))
+        return
     outport, names, rows, rounds = sys.argv[1], [], 10_000_000, 3
     rest = iter(sys.argv[2:])
     for argument in rest:
