@@ -1,5 +1,7 @@
 //! What a contributor runs: `cargo xtask tidy | bench NAME`.
 
+#![allow(unreachable_pub, reason = "a program has no outside")]
+
 mod bench;
 mod tidy;
 

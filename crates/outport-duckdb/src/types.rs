@@ -56,7 +56,7 @@ impl Conversion {
             )
             .hint("give one of them another name with AS"));
         }
-        let (fields, columns): (Vec<FieldRef>, Vec<Convert>) = schema.fields().iter().map(|f| convert_field(f)).unzip();
+        let (fields, columns): (Vec<FieldRef>, Vec<Convert>) = schema.fields().iter().map(convert_field).unzip();
         Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outport_core::ErrorKind;
-use outport_core::format::{DecodeSettings, EncodeSettings, Format, MemoryInput, decode_all, encode_all};
+use outport_core::format::{DecodeSettings, EncodeSettings, MemoryInput, decode_all, encode_all};
 use outport_formats::arrow_ipc::ArrowIpc;
 use outport_formats::parquet::Parquet;
 

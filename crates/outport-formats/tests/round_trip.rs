@@ -142,7 +142,8 @@ fn extension_types_are_kept() {
     let docs = StringArray::from(vec![r#"{"a":1}"#]);
     let batch = RecordBatch::try_new(schema, vec![Arc::new(ids), Arc::new(docs)]).unwrap();
     for format in columnar_formats() {
-        let bytes = encode_all(&*format, &batch.schema(), &[batch.clone()], &EncodeSettings::default()).unwrap();
+        let bytes =
+            encode_all(&*format, &batch.schema(), std::slice::from_ref(&batch), &EncodeSettings::default()).unwrap();
         let (schema, _) =
             decode_all(&*format, Arc::new(MemoryInput::new("t", bytes)), &DecodeSettings::default()).unwrap();
         for (field, name) in schema.fields().iter().zip(["arrow.uuid", "arrow.json"]) {

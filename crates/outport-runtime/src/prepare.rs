@@ -58,10 +58,10 @@ pub async fn prepare(
         if let Some(sql) = plan::cursor_query(export, &relation, &observed.schema, dialect)? {
             observed.upper = scalar(engine, &sql, context).await?;
         }
-        if let Some(sql) = plan::null_cursor_query(export, &relation, &observed.schema, dialect)? {
-            if let Some(Value::Int(count)) = scalar(engine, &sql, context).await? {
-                observed.null_cursors = u64::try_from(count).unwrap_or_default();
-            }
+        if let Some(sql) = plan::null_cursor_query(export, &relation, &observed.schema, dialect)?
+            && let Some(Value::Int(count)) = scalar(engine, &sql, context).await?
+        {
+            observed.null_cursors = u64::try_from(count).unwrap_or_default();
         }
     }
     let mut plan = plan::plan(export, &observed, last, moment, format.as_ref(), dialect, options)?;

@@ -1,5 +1,7 @@
 //! The command line of Outport: reads arguments and the environment, prints, and exits.
 
+#![allow(unreachable_pub, reason = "a program has no outside")]
+
 use std::process::ExitCode;
 
 use clap::Parser;

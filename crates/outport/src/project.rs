@@ -142,5 +142,5 @@ pub fn parse_bytes(text: &str) -> Option<usize> {
         _ => return None,
     };
     let bytes = number * unit;
-    (bytes >= 1.0 && bytes < 1e15).then_some(bytes as usize)
+    (1.0..1e15).contains(&bytes).then_some(bytes as usize)
 }

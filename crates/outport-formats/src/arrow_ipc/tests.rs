@@ -54,7 +54,8 @@ fn no_rows_and_no_columns_are_read_back() {
             &RecordBatchOptions::new().with_row_count(Some(3)),
         )
         .unwrap();
-        let (_, batches) = decode(encode(&format(), &none.schema(), &[none.clone()], Codec::Default)).unwrap();
+        let (_, batches) =
+            decode(encode(&format(), &none.schema(), std::slice::from_ref(&none), Codec::Default)).unwrap();
         assert_eq!(batches, [none]);
     }
 }
@@ -93,7 +94,7 @@ fn columns_are_read_by_name_and_pieces_in_any_order() {
     let batch = numbers(10);
     let settings =
         EncodeSettings { options: FormatOptions::from_pairs([("batch_size", "4")]), ..EncodeSettings::default() };
-    let bytes = encode_all(&ArrowIpc::file(), &batch.schema(), &[batch.clone()], &settings).unwrap();
+    let bytes = encode_all(&ArrowIpc::file(), &batch.schema(), std::slice::from_ref(&batch), &settings).unwrap();
     let only = DecodeSettings { columns: Some(vec!["s".to_owned()]), ..DecodeSettings::default() };
     let mut decoder = ArrowIpc::file().decoder(Arc::new(MemoryInput::new("t.arrow", bytes)), &only).unwrap();
     let mut pieces = Vec::new();
@@ -117,7 +118,7 @@ fn columns_are_read_by_name_and_pieces_in_any_order() {
 fn what_ends_early_or_is_damaged_is_an_error_and_never_a_panic() {
     let batch = numbers(5_000);
     for format in BOTH {
-        let bytes = encode(&format(), &batch.schema(), &[batch.clone()], Codec::Zstd);
+        let bytes = encode(&format(), &batch.schema(), std::slice::from_ref(&batch), Codec::Zstd);
         for cut in [3, 9, 40, bytes.len() / 2, bytes.len() - 1] {
             let error = decode(bytes[..cut].to_vec()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Data);
@@ -125,7 +126,8 @@ fn what_ends_early_or_is_damaged_is_an_error_and_never_a_panic() {
         }
         // Lengths before compression are checked in files alone: in a stream the library allocates what is claimed.
         let plain = format().layout == super::Layout::Stream;
-        let bytes = if plain { encode(&format(), &batch.schema(), &[batch.clone()], Codec::None) } else { bytes };
+        let bytes =
+            if plain { encode(&format(), &batch.schema(), std::slice::from_ref(&batch), Codec::None) } else { bytes };
         for at in (0..bytes.len()).step_by(13) {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0x5a;

@@ -28,9 +28,9 @@ pub(super) struct Stream {
 }
 
 enum Encoder {
-    Zstd(zstd::Encoder<'static, Vec<u8>>),
-    Lz4(FrameEncoder<Vec<u8>>),
-    Snappy(snap::write::FrameEncoder<Vec<u8>>, bool),
+    Zstd(Box<zstd::Encoder<'static, Vec<u8>>>),
+    Lz4(Box<FrameEncoder<Vec<u8>>>),
+    Snappy(Box<snap::write::FrameEncoder<Vec<u8>>>, bool),
     Brotli(Box<CompressorWriter<Vec<u8>>>),
 }
 
@@ -38,9 +38,11 @@ impl Stream {
     pub(super) fn new(wrapping: Wrapping, level: Option<u32>, threads: usize) -> Result<Self> {
         let codec = wrapping.name();
         let encoder = match wrapping {
-            Wrapping::Zstd => zstd_encoder(level, threads).map(Encoder::Zstd).map_err(|e| failed(codec, e))?,
-            Wrapping::Lz4 => Encoder::Lz4(lz4_encoder()),
-            Wrapping::Snappy => Encoder::Snappy(snap::write::FrameEncoder::new(Vec::new()), true),
+            Wrapping::Zstd => {
+                zstd_encoder(level, threads).map(|zstd| Encoder::Zstd(Box::new(zstd))).map_err(|e| failed(codec, e))?
+            }
+            Wrapping::Lz4 => Encoder::Lz4(Box::new(lz4_encoder())),
+            Wrapping::Snappy => Encoder::Snappy(Box::new(snap::write::FrameEncoder::new(Vec::new())), true),
             Wrapping::Brotli => Encoder::Brotli(Box::new(CompressorWriter::new(
                 Vec::new(),
                 BROTLI_BUFFER,

@@ -1,6 +1,7 @@
 //! Readers that are not ours, in Python.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,7 @@ fn missing(what: &str) {
 }
 
 /// The test data, or `None`, said loudly.
-pub fn test_data() -> Option<PathBuf> {
+pub(crate) fn test_data() -> Option<PathBuf> {
     let path = std::env::var_os("OUTPORT_TEST_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     if !path.is_dir() {
         missing("the test data (OUTPORT_TEST_DATA)");
@@ -25,7 +26,7 @@ pub fn test_data() -> Option<PathBuf> {
 }
 
 /// The Python with the readers, or `None`, said loudly.
-pub fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let path = std::env::var_os("OUTPORT_TEST_PYTHON").map_or_else(|| root().join(".venv/bin/python"), PathBuf::from);
     if !path.is_file() {
         missing("python with pyarrow and duckdb (OUTPORT_TEST_PYTHON)");
@@ -35,7 +36,7 @@ pub fn python() -> Option<PathBuf> {
 }
 
 /// Runs a script of `tests/readers`, which has to succeed.
-pub fn run(python: &Path, script: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(python: &Path, script: &str, arguments: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
     let output = Command::new(python).arg(path).args(arguments).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -14,7 +14,7 @@ pub async fn run(args: &args::History, app: &App) -> Result<u8> {
     for export in &exports {
         runs.extend(state.runs_of(&export.key, args.limit).await?);
     }
-    runs.sort_by(|a, b| b.started_at.cmp(&a.started_at));
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
     runs.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     if app.printer.output() == Output::Json {
         app.printer.json(&runs)?;
