@@ -22,7 +22,7 @@ lint:
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is missing: skipped"; fi
 
 bench:
-	@scripts/setup test
+	@scripts/setup bench
 	cargo xtask bench list
 
 clean-demo:

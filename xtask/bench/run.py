@@ -51,6 +51,10 @@ def make(rows: int) -> dict:
     if not paths["sra.duckdb"].exists():
         with duckdb.connect(str(paths["sra.duckdb"])) as connection:
             connection.execute(f"create table sra as from '{paths['sra.parquet']}'")
+    if not paths["delta"].exists():
+        import deltalake
+
+        deltalake.write_deltalake(paths["delta"], duckdb.sql(f"from '{paths['sra.parquet']}'").to_arrow_reader(1_000_000))
     return paths
 
 
@@ -107,6 +111,47 @@ def postgres_table(outport: str, p: dict) -> dict:
     }
 
 
+PROJECT = """
+connections:
+  lake: {{type: lakehouse, url: {folder}}}
+  drop: {{type: store, url: {out}/delta}}
+state: {out}/state.db
+exports:
+  bench/sra:
+    source: lake
+    source_table: delta
+    target: drop
+    target_path: ours
+    target_filename_pattern: sra.csv
+    compressed_filename_pattern: sra.zip
+    file_format: csv
+    compression: zip
+    max_rows_per_file: 1000000
+"""
+
+SPARK = """
+import glob, os, shutil, sys, zipfile
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master('local[2]').config('spark.ui.enabled', 'false').config('spark.driver.memory', '4g') \\
+    .config('spark.driver.bindAddress', '127.0.0.1').config('spark.driver.host', '127.0.0.1').getOrCreate()
+shutil.rmtree('{out}/spark', ignore_errors=True)
+spark.read.parquet(*glob.glob('{delta}/*.parquet')).write.option('header', 'true').option('maxRecordsPerFile', 1000000).csv('{out}/spark')
+with zipfile.ZipFile('{out}/spark.zip', 'w', zipfile.ZIP_DEFLATED) as bundle:
+    for number, part in enumerate(sorted(glob.glob('{out}/spark/part-*')), 1):
+        bundle.write(part, f'sra_part{{number:04}}.csv')
+"""
+
+
+def delta_zip(outport: str, p: dict) -> dict:
+    """A Delta table to CSV, split at a million rows, zipped. Spark reads the table's files, for it has no Delta jar here."""
+    out = p["out"]
+    (out / "outport.yml").write_text(PROJECT.format(folder=p["delta"].parent, out=out))
+    return {
+        "outport": ([outport, "run", "--config", str(out / "outport.yml")], out / "delta/ours/sra.zip"),
+        "pyspark": ([sys.executable, "-c", SPARK.format(out=out, delta=p["delta"])], out / "spark.zip"),
+    }
+
+
 MIXED = """
 create unlogged table t as select i::bigint id, (i::bigint*7919%1000000)::int k, (random()*1e6)::float8 amount, (i%100000/100.0)::numeric(12,2) price,
  md5(i::text) h, 'customer '||(i%50000) as name, case when i%3=0 then null else 'note '||i end note, (i%2=0) flag,
@@ -150,6 +195,7 @@ WORKS = {
     "csv-parquet": copy_work("sra.csv", "parquet", "format parquet, compression zstd", "pl.scan_csv('{src}', try_parse_dates=True).sink_parquet('{out}', compression='zstd')"),
     "duckdb-parquet": duckdb_table,
     "postgres-parquet": postgres_table,
+    "delta-csv-zip": delta_zip,
 }
 
 

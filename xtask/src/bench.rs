@@ -19,7 +19,7 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         .arg(target.join("debug/outport"))
         .args(arguments)
         .status()
-        .with_context(|| format!("{} cannot be run: `scripts/setup test` installs it", python.display()))?;
+        .with_context(|| format!("{} cannot be run: `scripts/setup bench` installs it", python.display()))?;
     if !status.success() {
         bail!("the benchmark failed");
     }
