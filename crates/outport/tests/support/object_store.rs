@@ -67,12 +67,21 @@ impl Bucket {
         keys.iter().map(|key| (inside(key), self.request("GET", &format!("/bucket/{}", key.replace('=', "%3D"))))).collect()
     }
 
-    /// The keys of the uploads that are open below a prefix.
+    /// The keys of the uploads below a prefix that are open and hold bytes.
+    ///
+    /// An upload that was opened in the very moment in which the process died is known to nobody; it holds nothing.
     pub(crate) fn uploads(&self, prefix: &str) -> Vec<String> {
         let list = String::from_utf8(self.request("GET", "/bucket?uploads")).unwrap();
         assert!(list.contains("ListMultipartUploadsResult"), "{list}");
-        let inside = |key: &String| key.starts_with(&format!("{prefix}/"));
-        texts(&list, "Key").into_iter().filter(inside).collect()
+        let open = texts(&list, "Key").into_iter().zip(texts(&list, "UploadId"));
+        let mut held = Vec::new();
+        for (key, id) in open.filter(|(key, _)| key.starts_with(&format!("{prefix}/"))) {
+            let parts = self.request("GET", &format!("/bucket/{}?uploadId={id}", key.replace('=', "%3D")));
+            if String::from_utf8(parts).unwrap().contains("<ETag>") {
+                held.push(key);
+            }
+        }
+        held
     }
 
     /// The body of the answer to a request, which must succeed.
