@@ -14,13 +14,16 @@ use outport::{Project, Systems};
 use outport_core::context::{Cancel, Journal};
 use outport_core::destination::{Destination, DestinationCaps, Intent, Receipt, Recovery};
 use outport_core::environment::Environment;
-use outport_core::export::Export;
+use outport_core::export::{Export, ExportKey};
 use outport_core::format::Format;
 use outport_core::manifest::Provenance;
 use outport_core::plan::Plan;
+use outport_core::run::RunState;
 use outport_core::source::Source;
+use outport_core::value::Value;
 use outport_core::{Batches, Context, Result};
 use outport_runtime::execute::Outcome;
+use outport_runtime::state::State;
 use outport_runtime::{Observer, Parameters, process_exports};
 
 use crate::support::object_store::Bucket;
@@ -54,9 +57,11 @@ fn parts_one_by_one_in_a_folder() {
 fn every_export_in_a_bucket() {
     let Some(bucket) = Bucket::start() else { return };
     let place = Place::Bucket(bucket);
-    for export in ["kill/zipped", "kill/partitioned", "kill/parts"] {
-        every_step(&place, export);
-    }
+    std::thread::scope(|scope| {
+        for export in ["kill/zipped", "kill/partitioned", "kill/parts"] {
+            scope.spawn(|| every_step(&place, export));
+        }
+    });
 }
 
 /// The child: does nothing unless a parent started it.
@@ -88,7 +93,7 @@ enum Place {
 #[derive(Debug, PartialEq)]
 struct Seen {
     files: BTreeMap<String, Content>,
-    watermark: String,
+    watermark: Option<String>,
 }
 
 #[derive(PartialEq)]
@@ -138,7 +143,7 @@ fn every_step(place: &Place, export: &str) {
         assert!(log.contains(&rows), "{export} {at}: {log:?}");
         if export != "kill/partitioned" {
             // Rows of an increment are counted once, however often its process died.
-            assert_eq!(log.iter().sum::<u64>(), rows, "{export} {at}: {log:?}");
+            assert_eq!(log.iter().sum::<i64>(), rows, "{export} {at}: {log:?}");
         }
     }
     panic!("a run has more than {MOST_STEPS} steps");
@@ -231,7 +236,8 @@ fn prepare(folder: &Folder, export: &str) {
         // A consumer takes the trigger away.
         let _ = std::fs::remove_file(trigger);
     } else {
-        folder.ok(&["watermark", "set", export, "100"]);
+        let set = async |state: State| state.set_watermark(&key(export), "id", &Value::Int(100)).await.unwrap();
+        with_state(folder, set);
     }
 }
 
@@ -250,7 +256,8 @@ fn see(place: &Place, folder: &Folder, prefix: &str, export: &str) -> Seen {
             *bytes = manifest.to_string().into_bytes();
         }
     }
-    let watermark = if export == "kill/partitioned" { String::new() } else { folder.watermark(export) };
+    let watermark = async |state: State| state.watermark(&key(export)).await.unwrap().and_then(|w| w.watermark_value);
+    let watermark = with_state(folder, watermark);
     Seen { files: files.into_iter().map(|(path, bytes)| (path, Content(bytes))).collect(), watermark }
 }
 
@@ -266,17 +273,34 @@ fn hidden(place: &Place, folder: &Folder, prefix: &str) -> Vec<String> {
 }
 
 /// The rows of the runs that the log calls a success, the oldest first; the others must be called an error.
-fn succeeded(folder: &Folder, export: &str) -> Vec<u64> {
-    let log = folder.json(&["history", export]);
+fn succeeded(folder: &Folder, export: &str) -> Vec<i64> {
+    let log = with_state(folder, async |state: State| state.runs_of(&key(export), 10).await.unwrap());
     let mut rows = Vec::new();
-    for run in log.as_array().unwrap().iter().rev() {
-        match run["export_state"].as_str().unwrap() {
-            "success" => rows.push(run["rows_exported"].as_u64().unwrap()),
-            "error" => {}
-            other => panic!("a run is left in state {other}: {run}"),
+    for run in log.into_iter().rev() {
+        match run.export_state {
+            RunState::Success => rows.push(run.rows_exported.unwrap()),
+            RunState::Error => {}
+            other => panic!("a run is left in state {other}: {run:?}"),
         }
     }
     rows
+}
+
+fn key(export: &str) -> ExportKey {
+    let (group, name) = export.split_once('/').unwrap();
+    ExportKey { group: group.to_owned(), name: name.to_owned() }
+}
+
+/// Asks the state directly: a call of the program for each of a thousand questions would take minutes.
+fn with_state<T>(folder: &Folder, ask: impl AsyncFnOnce(State) -> T) -> T {
+    let path = folder.path().join(".outport/state.db").display().to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let state = State::open(&path).await.unwrap();
+        let answer = ask(state.clone()).await;
+        state.close().await;
+        answer
+    })
 }
 
 /// Whether the child came to its end, and what it said.
