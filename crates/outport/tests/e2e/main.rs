@@ -4,4 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../../../outport-connectors/tests/support/postgres_server.rs"]
+#[allow(dead_code, reason = "its other tests use all of it")]
+mod postgres_server;
+
+mod incremental;
 mod kill;
