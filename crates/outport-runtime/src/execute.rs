@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use outport_core::context::{Budget, Cancel, Warning};
 use outport_core::destination::{Receipt, Recovery};
 use outport_core::export::{Export, ExportKey, NullCursor, Rows};
+use outport_core::layout::{IfExists, OnEmpty};
 use outport_core::manifest::Provenance;
 use outport_core::plan::{Moment, Plan};
 use outport_core::{Context, Error, ErrorKind, Result};
@@ -20,6 +21,9 @@ use crate::systems::Systems;
 
 /// How often a run is tried again when a system could not be reached.
 const RETRIES: u32 = 2;
+
+/// How many runs are looked through for the last one that found rows.
+const LATEST: u32 = 100;
 
 /// The documented result of one export.
 #[derive(Debug, Serialize)]
@@ -134,7 +138,7 @@ pub async fn execute(
     let mut plan = None;
     let result = run.run(&mut plan).await;
     let result = match result {
-        Ok(receipt) => Ok(receipt),
+        Ok(done) => Ok(done),
         Err(error) => {
             let error = error.context(format!("export {}", export.key));
             // The run is in the log as soon as it began; a log that fails as well has nothing to add to the first error.
@@ -158,7 +162,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn run(&self, planned: &mut Option<Plan>) -> Result<Receipt> {
+    async fn run(&self, planned: &mut Option<Plan>) -> Result<Done> {
         let timezone = self.export.timezone.as_deref().unwrap_or(&self.parameters.timezone);
         let now = jiff::Timestamp::now();
         let moment = Moment::new(self.parameters.run_date.as_deref(), timezone, now, self.context.run_id)?;
@@ -175,12 +179,12 @@ impl Run<'_> {
         result
     }
 
-    async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
+    async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Done> {
         let Self { export, systems, state, context, .. } = self;
-        recover_dead(&export.key, &export.target, *systems, state, context).await?;
+        let recovered = recover_dead(&export.key, &export.target, *systems, state, context).await?;
         let mut attempt = 0;
         loop {
-            match self.attempt(moment, planned).await {
+            match self.attempt(moment, recovered.published.last(), planned).await {
                 Err(error) if error.is_retryable() && attempt < RETRIES && !self.context.cancel.is_cancelled() => {
                     attempt += 1;
                     let pause =
@@ -196,13 +200,22 @@ impl Run<'_> {
         }
     }
 
-    async fn attempt(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Receipt> {
+    async fn attempt(&self, moment: &Moment, recovered: Option<&Done>, planned: &mut Option<Plan>) -> Result<Done> {
         self.context.cancel.check()?;
         let last = self.state.last(&self.export.key).await?;
         let prepared = prepare(self.export, &last, moment, self.parameters.plan, self.systems, self.context).await?;
         let plan = planned.insert(prepared.plan);
         self.published.claim(plan)?;
+        if let Some(done) = recovered.filter(|done| self.is_done(plan, &done.receipt)) {
+            tracing::info!("run {} stands for this one", done.run_id);
+            self.state.withdraw(self.context.run_id).await?;
+            return Ok(done.clone());
+        }
         self.state.planned(plan).await?;
+        if self.keeps_last(plan).await? {
+            tracing::info!("nothing is new, and the files of the last run that found rows stay");
+            return self.close(plan, Receipt::default()).await;
+        }
         if let Some(rows) = plan.estimated_rows {
             self.context.progress.rows_estimate.store(rows, std::sync::atomic::Ordering::Relaxed);
         }
@@ -218,8 +231,34 @@ impl Run<'_> {
         };
         let destination = self.systems.destination(plan, provenance).await?;
         let receipt = destination.write(batches, self.context).await?;
+        self.close(plan, receipt).await
+    }
+
+    async fn close(&self, plan: &Plan, receipt: Receipt) -> Result<Done> {
         self.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
-        Ok(receipt)
+        Ok(Done { run_id: plan.run_id, receipt })
+    }
+
+    /// Whether a run that died, and turned out to have published everything, did what this one is asked to do.
+    ///
+    /// A retry is asked for nothing else. Any other run goes on unless it would replace files that nobody can make again: the
+    /// rows of an increment lie behind the watermark now.
+    fn is_done(&self, plan: &Plan, receipt: &Receipt) -> bool {
+        let incremental = matches!(self.export.rows, Rows::Incremental { .. });
+        let keeps = incremental || self.export.if_exists != IfExists::Overwrite;
+        let paths = receipt.files.iter().map(|file| file.path.as_str());
+        self.parameters.is_retry || (keeps && same_names(plan, paths.chain(receipt.manifest.as_deref())))
+    }
+
+    /// Whether this run has no rows, and its empty file would replace the increment before: a second call on one run date.
+    async fn keeps_last(&self, plan: &Plan) -> Result<bool> {
+        let reads_again = matches!(self.export.rows, Rows::Incremental { lookback: Some(_), .. });
+        if !plan.nothing_new || reads_again || self.export.on_empty == OnEmpty::Fail {
+            return Ok(false);
+        }
+        let runs = self.state.runs_of(&self.export.key, LATEST).await?;
+        let last = runs.iter().find(|run| run.rows_exported.is_some_and(|rows| rows > 0));
+        Ok(last.is_some_and(|run| same_names(plan, run.file_paths.iter().map(String::as_str))))
     }
 
     fn warn_about_nulls(&self, plan: &Plan) {
@@ -234,15 +273,45 @@ impl Run<'_> {
     }
 }
 
-/// Finishes or undoes what runs of an export that died had begun; returns what was removed. The caller holds the lease.
+/// Whether a plan gives files the names that some paths have.
+fn same_names<'a>(plan: &Plan, mut paths: impl Iterator<Item = &'a str>) -> bool {
+    let manifest = plan.layout.manifest_name.as_ref().map(|name| plan.layout.path(name));
+    let planned: Vec<&str> = plan.paths.iter().chain(&manifest).map(|path| name_of(path)).collect();
+    // Folders of partitions stand between the layout's folder and the name.
+    paths.any(|path| path.starts_with(&plan.layout.directory) && planned.contains(&name_of(path)))
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A run that published everything.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The run.
+    pub run_id: Uuid,
+    /// What it wrote.
+    pub receipt: Receipt,
+}
+
+/// What became of the runs of an export that died.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Those that had published everything, or all of whose data was complete; the oldest first.
+    pub published: Vec<Done>,
+    /// What was removed of the others.
+    pub removed: Vec<String>,
+}
+
+/// Finishes or undoes what runs of an export that died had begun. The caller holds the lease.
 pub async fn recover_dead(
     key: &ExportKey,
     target: &str,
     systems: &dyn Systems,
     state: &State,
     context: &Context,
-) -> Result<Vec<String>> {
-    let mut all_removed = Vec::new();
+) -> Result<Recovered> {
+    let mut all = Recovered::default();
     for dead in state.dead_runs(key).await? {
         let outcome = match &dead.intent {
             None => Recovery::RolledBack(Vec::new()),
@@ -256,16 +325,17 @@ pub async fn recover_dead(
             Recovery::Published(receipt) => {
                 tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
                 state.adopt(&dead, &receipt).await?;
+                all.published.push(Done { run_id: dead.run_id, receipt: *receipt });
             }
             Recovery::RolledBack(removed) => {
                 tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
                 let error = Error::new(ErrorKind::Internal, "the process died before the export was published");
                 state.finish_error(dead.run_id, &error).await?;
-                all_removed.extend(removed);
+                all.removed.extend(removed);
             }
         }
     }
-    Ok(all_removed)
+    Ok(all)
 }
 
 /// Does the work while the lease is renewed; a lease that is lost stops the work.
@@ -285,7 +355,7 @@ fn outcome(
     export: &Export,
     context: &Context,
     plan: Option<&Plan>,
-    result: Result<Receipt>,
+    result: Result<Done>,
     begun: (jiff::Timestamp, Instant),
 ) -> Outcome {
     let warnings: Vec<String> = context
@@ -297,9 +367,9 @@ fn outcome(
             None => format!("{} ({count})", warning.message),
         })
         .collect();
-    let (receipt, error) = match result {
-        Ok(receipt) => (receipt, None),
-        Err(error) => (Receipt::default(), Some(error)),
+    let (Done { run_id, receipt }, error) = match result {
+        Ok(done) => (done, None),
+        Err(error) => (Done { run_id: context.run_id, receipt: Receipt::default() }, Some(error)),
     };
     let status = match (&error, warnings.is_empty()) {
         (Some(_), _) => "error",
@@ -310,7 +380,7 @@ fn outcome(
     Outcome {
         export_group_name: export.key.group.clone(),
         export_name: export.key.name.clone(),
-        run_id: context.run_id,
+        run_id,
         status,
         metrics: Metrics {
             rows_exported: receipt.rows,

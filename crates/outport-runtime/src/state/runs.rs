@@ -230,6 +230,21 @@ impl State {
         self.database.commit(transaction).await
     }
 
+    /// Takes a run out of the log that found its work done by an earlier one, and ends its lease.
+    pub async fn withdraw(&self, run_id: Uuid) -> Result<()> {
+        let mut transaction = self.database.begin().await?;
+        self.delete_lease(&mut transaction, run_id).await?;
+        self.forget_intent(&mut transaction, run_id).await?;
+        for table in ["outport_run", "log_resource_export"] {
+            sqlx::query(self.database.sql(&format!("DELETE FROM {table} WHERE export_run_id = $1")))
+                .bind(run_id.to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(|e| self.database.failed(e))?;
+        }
+        self.database.commit(transaction).await
+    }
+
     /// The runs of an export that ended without closing their books: to be called by the run that holds its lease.
     ///
     /// Such are the runs that are logged as running but do not hold the lease, those that are pending in a process that has

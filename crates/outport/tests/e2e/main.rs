@@ -1,0 +1,12 @@
+//! End to end: the real program, real servers, files read back by readers that are not ours.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../../outport-connectors/tests/support/postgres_server.rs"]
+#[allow(dead_code, reason = "its other tests use all of it")]
+mod postgres_server;
+
+mod incremental;
+mod kill;
