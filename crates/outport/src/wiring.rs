@@ -73,7 +73,7 @@ impl Settings {
             "postgres" => de::from_node(&connection.settings).map(|config| Self::Postgres(Box::new(config))).map_err(named),
             "store" => de::from_node(&connection.settings).map(Self::Store).map_err(named),
             later if LATER.contains(&later) => Err(Error::new(
-                ErrorKind::Unsupported,
+                ErrorKind::Config,
                 format!("connection {}: type \"{later}\" is not supported yet", connection.name),
             )
             .hint("supported are lakehouse, duckdb, postgres and store")

@@ -19,7 +19,6 @@ impl Owner {
         let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();
         let host = read("/proc/sys/kernel/hostname")
             .or_else(|| read("/etc/hostname"))
-            .or_else(|| std::env::var("HOSTNAME").ok())
             .unwrap_or_else(|| "unknown host".to_owned());
         let boot = read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let space = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();

@@ -25,7 +25,7 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     if !args.dry_run {
         for export in &exports {
             for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await? {
-                table.push(vec![export.target.clone(), path]);
+                table.push(vec![export.target.as_str().into(), path.into()]);
             }
         }
     }
@@ -40,7 +40,7 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
             gc::remove(&store, &leftovers).await?;
         }
         for leftover in leftovers {
-            table.push(vec![target.to_owned(), leftover.file.path]);
+            table.push(vec![target.into(), leftover.file.path.into()]);
         }
     }
     app.printer.table(&table)?;
