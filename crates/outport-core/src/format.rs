@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use indexmap::IndexMap;
 
 use crate::layout::{Codec, Compression};
@@ -23,8 +23,8 @@ pub trait Format: Send + Sync {
     /// What this format can do.
     fn caps(&self) -> FormatCaps;
 
-    /// How well a column type survives being written.
-    fn fidelity(&self, data_type: &DataType, options: &FormatOptions) -> Fidelity;
+    /// How well the values of a column survive being written.
+    fn fidelity(&self, field: &Field, options: &FormatOptions) -> Fidelity;
 
     /// An encoder for one file with `schema`.
     ///
@@ -72,15 +72,38 @@ pub struct OptionSpec {
     pub help: &'static str,
 }
 
-/// How well a type survives being written.
+/// How well the values of a column survive being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fidelity {
-    /// Reading gives the same type and values.
+    /// Reading gives the same values, and the same type up to [`logical`]; a text format, which has no types, is read with the
+    /// schema.
     Exact,
-    /// Every value can be told, its type or an attribute of it not; says what is lost.
+    /// Something is changed or lost on the way; says what.
     Lossy(String),
     /// The format cannot hold it; says why and what to do.
     Refused(String),
+}
+
+/// The type without what only Arrow distinguishes: how texts, bytes, lists and decimals are laid out in memory, dictionaries
+/// and runs. A column that comes back with another layout has lost nothing.
+pub fn logical(data_type: &DataType) -> DataType {
+    let inner = |field: &FieldRef| Arc::new(Field::clone(field).with_data_type(logical(field.data_type())));
+    match data_type {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Dictionary(_, values) => logical(values),
+        DataType::RunEndEncoded(_, values) => logical(values.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+            DataType::List(inner(item))
+        }
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inner(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
+        other => other.clone(),
+    }
 }
 
 /// Options by name as the user wrote them; looked up without regard to case, by name or alias.

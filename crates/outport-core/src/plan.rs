@@ -283,7 +283,7 @@ fn describe(
     let mut losses = Vec::new();
     let mut refused = Vec::new();
     for field in schema.fields().iter().filter(|f| !partition_by.contains(f.name())) {
-        match format.fidelity(field.data_type(), &export.options) {
+        match format.fidelity(field, &export.options) {
             Fidelity::Exact => {}
             Fidelity::Lossy(loss) => {
                 losses.push(TypeLoss { column: field.name().clone(), data_type: field.data_type().to_string(), loss });

@@ -175,6 +175,7 @@ fn nearest_file(path: &Path) -> String {
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|t| t.is_file()))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| [".duckdb", ".ddb", ".db"].iter().any(|extension| name.to_lowercase().ends_with(extension)))
         .collect();
     names.sort();
     suggestion(&wanted, names.iter().map(String::as_str))

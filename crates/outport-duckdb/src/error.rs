@@ -13,9 +13,9 @@ pub(crate) fn from_duckdb(error: duckdb::Error) -> Error {
                 .hint("cast it in the query, for instance to JSON or VARCHAR")
         }
         duckdb::Error::NulError(_) => Error::new(ErrorKind::Config, "the SQL holds a NUL character"),
+        // All that DuckDB says is in that text; as a cause it would be said twice.
         _ => parse(&text),
     }
-    .with_source(error)
 }
 
 /// Reads an error message of DuckDB: `Class Error: sentence`, suggestions, and `LINE n:` with a caret under the place.

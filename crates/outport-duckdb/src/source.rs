@@ -95,7 +95,6 @@ impl DuckDb {
             .map_or_else(|| self.config.path.clone().into(), |f| f.to_string_lossy());
         Error::new(ErrorKind::NotFound, format!("table \"{full}\" does not exist in {file}"))
             .hint(suggestion(&full, names))
-            .with_source(error)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs one query on a thread of its own and streams what it yields.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -66,11 +66,12 @@ fn spawn(connection: Connection, work: impl FnOnce(&Connection, &StopState) + Se
     std::thread::Builder::new()
         .name("duckdb-query".to_owned())
         .spawn(move || {
+            let connection = connection;
+            // Dropped before the connection, also where the work panics.
+            let _closing = Closing(&state);
             if !state.asked.load(Ordering::SeqCst) {
                 work(&connection, &state);
             }
-            drop(connection);
-            state.ended.store(true, Ordering::SeqCst);
         })
         .map_err(|e| Error::new(ErrorKind::Internal, format!("could not start a thread: {e}")))?;
     Ok(stop)
@@ -176,22 +177,46 @@ struct Stop {
 #[derive(Default)]
 struct StopState {
     asked: AtomicBool,
-    ended: AtomicBool,
+    /// Whether the connection is being closed. The handle of a connection forgets it only after it is freed, so that an
+    /// interrupt in between would write to freed memory: interrupts are sent under this lock alone.
+    closing: Mutex<bool>,
+}
+
+impl StopState {
+    fn closing(&self) -> MutexGuard<'_, bool> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Interrupts what runs on the connection; false where it is closed.
+    fn interrupt(&self, handle: &InterruptHandle) -> bool {
+        let closing = self.closing();
+        if !*closing {
+            handle.interrupt();
+        }
+        !*closing
+    }
+}
+
+/// Says that the connection is no more to be interrupted, when it is dropped.
+struct Closing<'a>(&'a StopState);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        *self.0.closing() = true;
+    }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
         self.state.asked.store(true, Ordering::SeqCst);
-        if self.state.ended.load(Ordering::SeqCst) {
+        if !self.state.interrupt(&self.interrupt) {
             return;
         }
-        self.interrupt.interrupt();
         // DuckDB forgets an interrupt that comes just before a query begins, so one is not enough.
         let (interrupt, state) = (self.interrupt.clone(), self.state.clone());
         let reminder = std::thread::Builder::new().name("duckdb-interrupt".to_owned()).spawn(move || {
-            while !state.ended.load(Ordering::SeqCst) {
+            while state.interrupt(&interrupt) {
                 std::thread::sleep(REMINDER);
-                interrupt.interrupt();
             }
         });
         // Without a thread the one interrupt has to do; the query ends at its next chunk at the latest.

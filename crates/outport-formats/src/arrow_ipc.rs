@@ -8,7 +8,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use outport_core::Result;
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input,
@@ -66,15 +66,9 @@ impl Format for ArrowIpc {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, options: &FormatOptions) -> Fidelity {
-        let stream = Options::parse(self.name(), options, self.layout).is_ok_and(|o| o.layout == Layout::Stream);
-        let stored = encoder::stored(data_type, if stream { Layout::Stream } else { Layout::File });
-        if stored == *data_type {
-            return Fidelity::Exact;
-        }
-        Fidelity::Lossy(format!(
-            "it is stored as {stored}: a file has one dictionary per column, known before its first row"
-        ))
+    fn fidelity(&self, _: &Field, _: &FormatOptions) -> Fidelity {
+        // A file has its dictionaries dissolved, which changes no value.
+        Fidelity::Exact
     }
 
     fn encoder(&self, schema: &SchemaRef, settings: &EncodeSettings) -> Result<Box<dyn Encoder>> {

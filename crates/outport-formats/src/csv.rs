@@ -13,7 +13,7 @@ mod sniff;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use outport_core::Result;
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input, OptionSpec,
@@ -23,6 +23,7 @@ use outport_core::layout::Codec;
 pub(crate) use cells::Cells;
 
 use crate::json::refusal;
+use crate::text::fidelity;
 
 /// The formats `csv` and `tsv`, which differ in what stands between two fields unless the options say otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +59,14 @@ impl Format for Csv {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, options: &FormatOptions) -> Fidelity {
+    fn fidelity(&self, field: &Field, options: &FormatOptions) -> Fidelity {
+        let data_type = field.data_type();
         match refusal(data_type) {
             None if data_type.is_nested() && options::refuses_nested(options) => {
                 Fidelity::Refused(format!("{data_type} is nested, and the option nested says error"))
             }
             Some(why) => Fidelity::Refused(why),
-            None => fidelity(data_type),
+            None => fidelity::of(field, fidelity::Nested::AsText, options::not_finite(options)),
         }
     }
 
@@ -75,10 +77,4 @@ impl Format for Csv {
     fn decoder(&self, input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
         Ok(Box::new(decode::CsvDecoder::new(self.name(), self.specs(), input, settings)?))
     }
-}
-
-fn fidelity(data_type: &DataType) -> Fidelity {
-    Fidelity::Lossy(format!(
-        "CSV does not say that the values are {data_type}; read them with a schema to get them back"
-    ))
 }

@@ -13,13 +13,14 @@ mod value;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use outport_core::Result;
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input,
 };
 use outport_core::layout::Codec;
 
+use crate::text::fidelity;
 use crate::text::read::Leaf;
 use crate::text::style::Style;
 
@@ -56,10 +57,10 @@ impl Format for Json {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, _: &FormatOptions) -> Fidelity {
-        match refusal(data_type) {
+    fn fidelity(&self, field: &Field, options: &FormatOptions) -> Fidelity {
+        match refusal(field.data_type()) {
             Some(why) => Fidelity::Refused(why),
-            None => fidelity(data_type),
+            None => fidelity::of(field, fidelity::Nested::AsIs, options::not_finite(options)),
         }
     }
 
@@ -70,12 +71,6 @@ impl Format for Json {
     fn decoder(&self, input: Arc<dyn Input>, settings: &DecodeSettings) -> Result<Box<dyn Decoder>> {
         Ok(Box::new(decode::JsonDecoder::new(self.name(), self.lines, input, settings)?))
     }
-}
-
-fn fidelity(data_type: &DataType) -> Fidelity {
-    Fidelity::Lossy(format!(
-        "JSON does not say that the values are {data_type}; read them with a schema to get them back"
-    ))
 }
 
 /// A column of JSON text inside another format.

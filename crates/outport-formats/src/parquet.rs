@@ -16,7 +16,7 @@ mod types;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use outport_core::format::{
     DecodeSettings, Decoder, EncodeSettings, Encoder, Fidelity, Format, FormatCaps, FormatOptions, Input,
 };
@@ -46,10 +46,10 @@ impl Format for Parquet {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, options: &FormatOptions) -> Fidelity {
+    fn fidelity(&self, field: &Field, options: &FormatOptions) -> Fidelity {
         // Wrong options are refused by the encoder, which can say so; until then the usual ones hold.
         let options = Options::parse(options).unwrap_or_default();
-        types::fidelity(data_type, options.profile, options.timestamp_unit)
+        types::fidelity(field.data_type(), options.profile, options.timestamp_unit)
     }
 
     fn encoder(&self, schema: &SchemaRef, settings: &EncodeSettings) -> Result<Box<dyn Encoder>> {
@@ -67,7 +67,7 @@ fn read_error(name: &str, error: parquet::errors::ParquetError) -> Error {
     match error {
         P::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,
-            Err(other) => Error::new(ErrorKind::Data, format!("{name} could not be read as parquet: {other}")),
+            Err(other) => data_error(name, &other.to_string()),
         },
         P::NYI(text) => {
             Error::new(ErrorKind::Unsupported, format!("{name} uses a feature of parquet that is not read: {text}"))
@@ -81,11 +81,16 @@ fn data_error(name: &str, text: &str) -> Error {
     if text.contains("ncrypt") {
         return encrypted(name);
     }
-    Error::new(
-        ErrorKind::Data,
-        format!("{name} is not readable as parquet: {}", text.trim_start_matches("Parquet error: ")),
-    )
-    .hint("the file is damaged or was not written completely; write it again at its source")
+    // The library says what it is about at each of its own layers.
+    let mut text = text;
+    while let Some(rest) = ["Parquet error: ", "Parquet argument error: ", "External: ", "Arrow: "]
+        .iter()
+        .find_map(|p| text.strip_prefix(p))
+    {
+        text = rest;
+    }
+    Error::new(ErrorKind::Data, format!("{name} is not readable as parquet: {text}"))
+        .hint("the file is damaged or was not written completely; write it again at its source")
 }
 
 fn encrypted(name: &str) -> Error {

@@ -3,6 +3,7 @@
 pub(crate) mod blocks;
 pub(crate) mod cell;
 pub(crate) mod encoding;
+pub(crate) mod fidelity;
 pub(crate) mod infer;
 pub(crate) mod options;
 pub(crate) mod parse;

@@ -107,11 +107,83 @@ impl Printer {
     }
 }
 
+/// A value of a table: people read it with separators and units, machines as it is.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    /// Nothing.
+    Empty,
+    /// Text.
+    Text(String),
+    /// A number of things.
+    Count(u64),
+    /// A size.
+    Bytes(u64),
+    /// A duration.
+    Seconds(f64),
+    /// A moment; people read it to the second.
+    Time(jiff::Timestamp),
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        if text.is_empty() { Self::Empty } else { Self::Text(text) }
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Empty, Into::into)
+    }
+}
+
+impl Cell {
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Count(_) | Self::Bytes(_) | Self::Seconds(_))
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Count(number) => thousands(*number),
+            Self::Bytes(number) => bytes(*number),
+            Self::Seconds(seconds) => format!("{seconds:.1}"),
+            Self::Time(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            // An error may have several lines; a row has one.
+            Self::Text(text) => text.replace('\n', " "),
+            Self::Empty => String::new(),
+        }
+    }
+
+    fn to_plain(&self) -> String {
+        match self {
+            Self::Empty => String::new(),
+            Self::Text(text) => text.clone(),
+            Self::Count(number) | Self::Bytes(number) => number.to_string(),
+            Self::Seconds(seconds) => format!("{seconds:.3}"),
+            Self::Time(time) => time.to_string(),
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Empty => serde_json::Value::Null,
+            Self::Count(number) | Self::Bytes(number) => (*number).into(),
+            Self::Seconds(seconds) => (*seconds).into(),
+            other => other.to_plain().into(),
+        }
+    }
+}
+
 /// Rows with a header.
 #[derive(Debug, Default)]
 pub struct Table {
     header: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
     empty: &'static str,
 }
 
@@ -122,7 +194,7 @@ impl Table {
     }
 
     /// Adds a row, as long as the header.
-    pub fn push(&mut self, row: Vec<String>) {
+    pub fn push(&mut self, row: Vec<Cell>) {
         self.rows.push(row);
     }
 
@@ -130,15 +202,15 @@ impl Table {
         if self.rows.is_empty() {
             return format!("{}\n", self.empty);
         }
+        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Cell::to_text).collect()).collect();
         let width = |i: usize| {
-            let cells = self.rows.iter().map(|row| row[i].chars().count());
+            let cells = rows.iter().map(|row| row[i].chars().count());
             cells.chain([self.header[i].chars().count()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
         let numeric = |i: usize| {
-            self.rows.iter().all(|row| {
-                row[i].is_empty() || row[i].starts_with(|c: char| c.is_ascii_digit()) && !row[i].contains('-')
-            })
+            self.rows.iter().any(|row| row[i].is_number())
+                && self.rows.iter().all(|row| row[i].is_number() || matches!(row[i], Cell::Empty))
         };
         let numbers: Vec<bool> = (0..self.header.len()).map(numeric).collect();
         let render = |cells: &mut dyn Iterator<Item = &str>| {
@@ -153,7 +225,7 @@ impl Table {
         };
         let mut out = style.bold(&render(&mut self.header.iter().copied()));
         out.push('\n');
-        for row in &self.rows {
+        for row in &rows {
             out.push_str(&render(&mut row.iter().map(String::as_str)));
             out.push('\n');
         }
@@ -169,17 +241,14 @@ impl Table {
             }
         };
         let header = self.header.join(",").to_lowercase().replace(' ', "_");
-        let rows = self.rows.iter().map(|row| row.iter().map(|c| quote(c)).collect::<Vec<_>>().join(","));
+        let rows =
+            self.rows.iter().map(|row| row.iter().map(|cell| quote(&cell.to_plain())).collect::<Vec<_>>().join(","));
         std::iter::once(header).chain(rows).map(|line| line + "\n").collect()
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let object = |row: &Vec<String>| {
-            self.header
-                .iter()
-                .map(|h| h.to_lowercase().replace(' ', "_"))
-                .zip(row.iter().map(|c| c.as_str().into()))
-                .collect()
+        let object = |row: &Vec<Cell>| {
+            self.header.iter().map(|h| h.to_lowercase().replace(' ', "_")).zip(row.iter().map(Cell::to_json)).collect()
         };
         serde_json::Value::Array(self.rows.iter().map(|row| serde_json::Value::Object(object(row))).collect())
     }

@@ -75,7 +75,7 @@ impl Settings {
             }
             "store" => de::from_node(&connection.settings).map(Self::Store).map_err(named),
             later if LATER.contains(&later) => Err(Error::new(
-                ErrorKind::Unsupported,
+                ErrorKind::Config,
                 format!("connection {}: type \"{later}\" is not supported yet", connection.name),
             )
             .hint("supported are lakehouse, duckdb, postgres and store")

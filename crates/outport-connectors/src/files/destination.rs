@@ -219,7 +219,7 @@ fn losses(setup: &Setup, schema: &SchemaRef) -> Result<Vec<TypeLoss>> {
     let mut refused = Vec::new();
     for field in schema.fields() {
         let data_type: &DataType = field.data_type();
-        match setup.format.fidelity(data_type, &setup.options) {
+        match setup.format.fidelity(field, &setup.options) {
             Fidelity::Exact => {}
             Fidelity::Lossy(loss) => {
                 losses.push(TypeLoss { column: field.name().clone(), data_type: data_type.to_string(), loss });
@@ -237,5 +237,6 @@ fn losses(setup: &Setup, schema: &SchemaRef) -> Result<Vec<TypeLoss>> {
     if refused.is_empty() {
         return Ok(losses);
     }
-    Err(Error::many(refused, format!("{} columns cannot be written as {}", schema.fields().len(), setup.format.name())))
+    let summary = format!("{} columns cannot be written as {}", refused.len(), setup.format.name());
+    Err(Error::many(refused, summary))
 }

@@ -4,7 +4,7 @@ use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use outport_core::ErrorKind;
 use outport_core::format::{
-    DecodeSettings, EncodeSettings, Fidelity, Format, FormatOptions, MemoryInput, decode_all, encode_all,
+    DecodeSettings, EncodeSettings, Format, FormatOptions, MemoryInput, decode_all, encode_all,
 };
 use outport_core::layout::{Codec, Compression};
 
@@ -79,14 +79,6 @@ fn dictionaries_change_in_a_stream_and_are_dissolved_in_a_file() {
             .collect();
         assert_eq!(text, "abaca");
     }
-    let options = FormatOptions::default();
-    let kind = schema.field(0).data_type();
-    assert_eq!(ArrowIpc::stream().fidelity(kind, &options), Fidelity::Exact);
-    assert!(
-        matches!(ArrowIpc::file().fidelity(kind, &options), Fidelity::Lossy(why) if why.starts_with("it is stored as Utf8"))
-    );
-    let stream = FormatOptions::from_pairs([("stream", "true")]);
-    assert_eq!(ArrowIpc::file().fidelity(kind, &stream), Fidelity::Exact);
 }
 
 #[test]

@@ -86,6 +86,8 @@ const NAN: OptionSpec =
     spec("nan", &[], "string", "what becomes of NaN and the infinities: `string` (see nanValue), `null` or `error`");
 const BOOL: OptionSpec =
     spec("bool", &["boolean"], "true/false", "the words for true and false, with a slash between them, such as 1/0");
+const NAN_CHOICES: &[(&str, NotFinite)] =
+    &[("string", NotFinite::Words), ("null", NotFinite::Null), ("error", NotFinite::Error)];
 const BINARY: OptionSpec = spec("binary", &[], "base64", "how bytes are written: `base64` or `hex`");
 const NESTED: OptionSpec = spec(
     "nested",
@@ -177,6 +179,11 @@ pub(crate) fn refuses_nested(options: &FormatOptions) -> bool {
     options.get(&NESTED).eq_ignore_ascii_case("error")
 }
 
+/// What becomes of NaN and the infinities; a wrong value is reported where all options are read.
+pub(crate) fn not_finite(options: &FormatOptions) -> NotFinite {
+    choice(options, &NAN, NAN_CHOICES).unwrap_or(NotFinite::Words)
+}
+
 /// What the options say, read.
 #[derive(Clone, Debug)]
 pub(crate) struct CsvOptions {
@@ -261,11 +268,7 @@ impl CsvOptions {
             timestamp,
             binary: choice(options, &BINARY, &[("base64", BinaryText::Base64), ("hex", BinaryText::Hex)])?,
             booleans: [no.as_bytes().to_vec(), yes.as_bytes().to_vec()],
-            not_finite: choice(
-                options,
-                &NAN,
-                &[("string", NotFinite::Words), ("null", NotFinite::Null), ("error", NotFinite::Error)],
-            )?,
+            not_finite: choice(options, &NAN, NAN_CHOICES)?,
             words: [&NAN_VALUE, &POSITIVE_INF, &NEGATIVE_INF].map(|spec| options.get(spec).as_bytes().to_vec()),
         };
         Ok(Self {

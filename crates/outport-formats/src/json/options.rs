@@ -37,6 +37,8 @@ const NAN: OptionSpec = spec(
     "null",
     "what becomes of NaN and the infinities, which JSON does not have: `null`, `string` (\"NaN\", \"Infinity\", \"-Infinity\") or `error`",
 );
+const NAN_CHOICES: &[(&str, NotFinite)] =
+    &[("null", NotFinite::Null), ("string", NotFinite::Words), ("error", NotFinite::Error)];
 const BIGINT: OptionSpec =
     spec("bigint", &[], "number", "`string` writes integers of 64 bits as strings, for readers that have only doubles");
 const DECIMAL: OptionSpec =
@@ -86,6 +88,11 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     UNKNOWN,
 ];
 
+/// What becomes of NaN and the infinities; a wrong value is reported where all options are read.
+pub(crate) fn not_finite(options: &FormatOptions) -> NotFinite {
+    choice(options, &NAN, NAN_CHOICES).unwrap_or(NotFinite::Null)
+}
+
 /// What the options say, read.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonOptions {
@@ -125,11 +132,7 @@ impl JsonOptions {
             timestamp_ntz: pattern(options, &TIMESTAMP_NTZ_FORMAT)?.or_else(|| timestamp.clone()),
             timestamp,
             binary: choice(options, &BINARY, &[("base64", BinaryText::Base64), ("hex", BinaryText::Hex)])?,
-            not_finite: choice(
-                options,
-                &NAN,
-                &[("null", NotFinite::Null), ("string", NotFinite::Words), ("error", NotFinite::Error)],
-            )?,
+            not_finite: choice(options, &NAN, NAN_CHOICES)?,
             words: [b"\"NaN\"".to_vec(), b"\"Infinity\"".to_vec(), b"\"-Infinity\"".to_vec()],
             ..Style::default()
         };

@@ -132,7 +132,7 @@ fn columns_are_read_by_name_in_the_order_asked_for() {
 fn what_parquet_cannot_hold_is_refused_with_a_way_out() {
     let interval = DataType::Interval(IntervalUnit::MonthDayNano);
     assert!(
-        matches!(Parquet.fidelity(&interval, &FormatOptions::default()), Fidelity::Refused(why) if why.contains("text"))
+        matches!(Parquet.fidelity(&Field::new("i", interval.clone(), true), &FormatOptions::default()), Fidelity::Refused(why) if why.contains("text"))
     );
     let schema = Arc::new(Schema::new(vec![
         Field::new("ok", DataType::Int32, true),
@@ -150,7 +150,7 @@ fn what_parquet_cannot_hold_is_refused_with_a_way_out() {
 #[test]
 fn profiles_store_what_their_readers_want() {
     let spark = FormatOptions::from_pairs([("profile", "spark")]);
-    let stored = |data_type| Parquet.fidelity(&data_type, &spark);
+    let stored = |data_type| Parquet.fidelity(&Field::new("c", data_type, true), &spark);
     assert_eq!(
         stored(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         Fidelity::Lossy("it is stored as Timestamp(µs)".to_owned())

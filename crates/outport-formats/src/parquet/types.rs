@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
-use outport_core::format::Fidelity;
+use outport_core::format::{Fidelity, logical};
 use outport_core::{Error, ErrorKind, Result};
 
 use super::options::Unit;
@@ -26,7 +26,7 @@ pub(super) enum Profile {
 pub(super) fn fidelity(data_type: &DataType, profile: Profile, unit: Option<Unit>) -> Fidelity {
     match stored(data_type, profile, unit) {
         Err(why) => Fidelity::Refused(why),
-        Ok(stored) if stored == *data_type => match duration(data_type) {
+        Ok(stored) if logical(&stored) == logical(data_type) => match duration(data_type) {
             true => {
                 Fidelity::Lossy("parquet has no durations: other readers than those of Arrow see a number".to_owned())
             }

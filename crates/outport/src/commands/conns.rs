@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::Conns;
-use crate::printer::Table;
+use crate::printer::{Cell, Table};
 
 /// Lists, tests or looks into connections.
 pub async fn run(args: &Conns, app: &App) -> Result<u8> {
@@ -25,7 +25,7 @@ pub async fn run(args: &Conns, app: &App) -> Result<u8> {
                     _ => "target",
                 };
                 let kind = project.config.connections.get(name).map(|c| c.kind.clone()).unwrap_or_default();
-                table.push(vec![name.to_owned(), kind, usage.to_owned()]);
+                table.push(vec![name.into(), kind.into(), usage.into()]);
             }
             app.printer.table(&table)?;
             Ok(0)
@@ -72,7 +72,8 @@ pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> 
                 text
             }
         };
-        table.push(vec![name.to_owned(), result, begun.elapsed().as_millis().to_string()]);
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        table.push(vec![name.into(), result.into(), Cell::Count(milliseconds)]);
     }
     app.printer.table(&table)?;
     if errors.is_empty() {
@@ -94,7 +95,7 @@ async fn discover(systems: &Systems, connection: &str, pattern: Option<&str>, co
     relations.retain(|name| pattern.as_ref().is_none_or(|p| p.matches(name)));
     if !columns {
         let mut table = Table::new(&["Relation"], "nothing found");
-        relations.into_iter().for_each(|name| table.push(vec![name]));
+        relations.into_iter().for_each(|name| table.push(vec![name.into()]));
         app.printer.table(&table)?;
         return Ok(0);
     }
@@ -109,15 +110,16 @@ async fn discover(systems: &Systems, connection: &str, pattern: Option<&str>, co
                 for field in schema.fields() {
                     let nullable = if field.is_nullable() { "yes" } else { "no" };
                     table.push(vec![
-                        name.clone(),
-                        field.name().clone(),
-                        field.data_type().to_string(),
-                        nullable.to_owned(),
+                        name.as_str().into(),
+                        field.name().as_str().into(),
+                        field.data_type().to_string().into(),
+                        nullable.into(),
                     ]);
                 }
             }
             Err(error) => {
-                table.push(vec![name.clone(), String::new(), format!("unreadable: {}", error.message()), String::new()])
+                let verdict = format!("unreadable: {}", error.message());
+                table.push(vec![name.into(), Cell::Empty, verdict.into(), Cell::Empty]);
             }
         }
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::{self, Output};
-use crate::printer::{Table, bytes, thousands};
+use crate::printer::{Cell, Table, thousands};
 
 /// The table that a query over files reads.
 const QUERY_TABLE: &str = "source";
@@ -33,15 +33,20 @@ pub async fn run(args: &args::Copy, app: &App) -> Result<u8> {
         .read(&extract, &context)
         .await
         .map_err(|e| e.context(format!("reading {}", outport_core::secret::redact_url(&args.source))))?;
-    let receipt =
-        destination.write(batches, &context).await.map_err(|e| e.context(format!("writing {}", args.destination)))?;
+    let receipt = destination.write(batches, &context).await.map_err(|error| match error.kind() {
+        // What goes wrong while the source is still read says so itself.
+        ErrorKind::Write | ErrorKind::DiskFull | ErrorKind::Compression => {
+            error.context(format!("writing {}", outport_core::secret::redact_url(&args.destination)))
+        }
+        _ => error,
+    })?;
     if app.printer.output() == Output::Json {
         app.printer.json(&receipt)?;
         return Ok(0);
     }
     let mut table = Table::new(&["File", "Rows", "Bytes"], "there were no rows and nothing was written");
     for file in &receipt.files {
-        table.push(vec![file.path.clone(), thousands(file.rows), bytes(file.bytes)]);
+        table.push(vec![file.path.clone().into(), Cell::Count(file.rows), Cell::Bytes(file.bytes)]);
     }
     app.printer.table(&table)?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -26,7 +26,7 @@ pub async fn run(args: &args::Gaps, app: &App) -> Result<u8> {
             let states: Vec<&str> = covered.iter().filter(|(d, _)| *d == day).map(|(_, state)| state.name()).collect();
             if !states.iter().any(|state| matches!(*state, "success" | "warning")) {
                 let last = states.last().copied().unwrap_or("never run");
-                table.push(vec![export.key.to_string(), day.to_string(), last.to_owned()]);
+                table.push(vec![export.key.to_string().into(), day.to_string().into(), last.into()]);
             }
             day = day
                 .checked_add(1.day())

@@ -24,8 +24,8 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     let mut table = Table::new(&["Target", "Removed"], "nothing was left behind");
     if !args.dry_run {
         for export in &exports {
-            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await?.removed {
-                table.push(vec![export.target.clone(), path]);
+            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await? {
+                table.push(vec![export.target.as_str().into(), path.into()]);
             }
         }
     }
@@ -41,7 +41,7 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
             gc::remove(&store, &leftovers).await?;
         }
         for leftover in leftovers {
-            table.push(vec![target.to_owned(), leftover.file.path]);
+            table.push(vec![target.into(), leftover.file.path.into()]);
         }
     }
     app.printer.table(&table)?;

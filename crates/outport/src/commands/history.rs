@@ -4,7 +4,7 @@ use outport_core::Result;
 
 use super::App;
 use crate::args::{self, Output};
-use crate::printer::{Table, bytes, count, thousands};
+use crate::printer::{Cell, Table, count};
 
 /// Prints past runs of the selected exports; with `-o json` every documented column of the log.
 pub async fn run(args: &args::History, app: &App) -> Result<u8> {
@@ -24,15 +24,15 @@ pub async fn run(args: &args::History, app: &App) -> Result<u8> {
     let mut table = Table::new(&header, "no runs yet");
     for run in runs {
         table.push(vec![
-            run.started_at.to_string(),
-            format!("{}/{}", run.export_group_name, run.export_name),
-            run.export_state.name().to_owned(),
-            run.rows_exported.map(count).map(thousands).unwrap_or_default(),
-            run.files_created.map(|n| n.to_string()).unwrap_or_default(),
-            run.total_bytes.map(count).map(bytes).unwrap_or_default(),
-            run.duration_ms.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).unwrap_or_default(),
-            run.master_execution_id,
-            run.error_message.unwrap_or_default(),
+            Cell::Time(run.started_at),
+            format!("{}/{}", run.export_group_name, run.export_name).into(),
+            run.export_state.name().into(),
+            run.rows_exported.map(count).map(Cell::Count).into(),
+            run.files_created.map(count).map(Cell::Count).into(),
+            run.total_bytes.map(count).map(Cell::Bytes).into(),
+            run.duration_ms.map(|ms| Cell::Seconds(ms as f64 / 1000.0)).into(),
+            run.master_execution_id.into(),
+            run.error_message.into(),
         ]);
     }
     app.printer.table(&table)?;

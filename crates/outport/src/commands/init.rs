@@ -41,7 +41,7 @@ pub fn run(args: &args::Init, printer: &Printer) -> Result<u8> {
     if args.template == "list" {
         let mut table = Table::new(&["Template", "For"], "");
         for template in TEMPLATES {
-            table.push(vec![template.name.to_owned(), template.purpose.to_owned()]);
+            table.push(vec![template.name.into(), template.purpose.into()]);
         }
         printer.table(&table)?;
         return Ok(0);

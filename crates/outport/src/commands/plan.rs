@@ -1,6 +1,7 @@
 //! `outport plan`: what a run would do.
 
 use outport_core::context::Context;
+use outport_core::manifest::TypeLoss;
 use outport_core::plan::{Moment, Plan, PlanOptions, check_collisions};
 use outport_core::{Error, Result};
 use outport_runtime::prepare::prepare;
@@ -20,6 +21,8 @@ pub fn options(timing: &args::Timing) -> PlanOptions {
 
 /// Plans the selected exports and prints what it found; those that cannot be planned are errors, all of them.
 pub async fn run(args: &args::Plan, app: &App) -> Result<u8> {
+    // A wrong date or zone is one mistake, not one of each export.
+    Moment::new(args.timing.run_date.as_deref(), &args.timing.timezone, jiff::Timestamp::now(), Uuid::nil())?;
     let (project, systems, exports) = app.selected(&args.selection).await?;
     let state = project.open_state().await?;
     let mut plans = Vec::new();
@@ -91,8 +94,8 @@ fn print(plans: &[Plan], printer: &Printer) -> Result<()> {
         if let Some(rows) = plan.estimated_rows {
             field("rows", &format!("~{}", thousands(rows)))?;
         }
-        for loss in &plan.type_losses {
-            field("loses", &format!("{} {}: {}", loss.column, loss.data_type, loss.loss))?;
+        for (index, (loss, columns)) in by_loss(&plan.type_losses).iter().enumerate() {
+            field(if index == 0 { "changes" } else { "" }, &format!("{}: {loss}", columns.join(", ")))?;
         }
         for note in &plan.notes {
             field("note", &style.yellow(note))?;
@@ -100,4 +103,16 @@ fn print(plans: &[Plan], printer: &Printer) -> Result<()> {
         printer.line("")?;
     }
     Ok(())
+}
+
+/// The columns that have a loss in common, in the order in which the losses first occur.
+fn by_loss(losses: &[TypeLoss]) -> Vec<(&str, Vec<&str>)> {
+    let mut grouped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for loss in losses {
+        match grouped.iter_mut().find(|(text, _)| *text == loss.loss) {
+            Some((_, columns)) => columns.push(&loss.column),
+            None => grouped.push((&loss.loss, vec![&loss.column])),
+        }
+    }
+    grouped
 }

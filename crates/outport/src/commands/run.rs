@@ -1,11 +1,13 @@
 //! `outport run` and `outport retry`.
 
+use outport_core::export::ExportKey;
 use outport_core::{Error, ErrorKind, Result};
+use outport_runtime::execute::Outcome;
 use outport_runtime::{Parameters, Summary, process_exports};
 
 use super::{App, parameters};
 use crate::args::{self, Output};
-use crate::printer::{Printer, Table, bytes, thousands};
+use crate::printer::{Cell, Printer, Table};
 use crate::progress::Display;
 
 /// Runs the selected exports.
@@ -50,21 +52,29 @@ async fn process(
     parameters: &Parameters,
 ) -> Result<u8> {
     let state = project.open_state().await?;
+    let order: Vec<_> = exports.iter().map(|export| (export.execution_group, export.key.clone())).collect();
     let summary = {
         let display = Display::new(app.printer.clone());
         process_exports(exports, parameters, systems, &state, &display, &app.cancel).await?
     };
-    print(&summary, &app.printer)?;
+    print(&summary, order, &app.printer)?;
     Ok(summary.exit_code())
 }
 
-fn print(summary: &Summary, printer: &Printer) -> Result<()> {
+fn print(summary: &Summary, mut order: Vec<(u32, ExportKey)>, printer: &Printer) -> Result<()> {
     if printer.output() == Output::Json {
         return printer.json(summary);
     }
     let header = ["Export", "Status", "Rows", "Files", "Bytes", "Seconds", "Rows/s", "Watermark"];
     let mut table = Table::new(&header, "nothing to run");
-    for result in &summary.results {
+    // A table is read by name; JSON keeps the order in which the exports ended.
+    order.sort();
+    let place = |result: &Outcome| {
+        order.iter().position(|(_, key)| key.group == result.export_group_name && key.name == result.export_name)
+    };
+    let mut results: Vec<&Outcome> = summary.results.iter().collect();
+    results.sort_by_key(|result| place(result));
+    for result in results {
         let metrics = &result.metrics;
         let seconds = metrics.duration_ms as f64 / 1000.0;
         let rate = if metrics.duration_ms > 0 { (metrics.rows_exported as f64 / seconds) as u64 } else { 0 };
@@ -75,14 +85,14 @@ fn print(summary: &Summary, printer: &Printer) -> Result<()> {
             (None, Some(new)) => format!("-> {new}"),
         };
         table.push(vec![
-            format!("{}/{}", result.export_group_name, result.export_name),
-            result.status.to_owned(),
-            thousands(metrics.rows_exported),
-            metrics.files_created.to_string(),
-            bytes(metrics.total_bytes),
-            format!("{seconds:.1}"),
-            thousands(rate),
-            watermark,
+            format!("{}/{}", result.export_group_name, result.export_name).into(),
+            result.status.into(),
+            Cell::Count(metrics.rows_exported),
+            Cell::Count(metrics.files_created),
+            Cell::Bytes(metrics.total_bytes),
+            Cell::Seconds(seconds),
+            Cell::Count(rate),
+            watermark.into(),
         ]);
     }
     printer.table(&table)?;

@@ -4,7 +4,7 @@ use outport_core::Result;
 
 use super::App;
 use crate::args;
-use crate::printer::{Table, bytes, count, thousands};
+use crate::printer::{Cell, Table, count};
 
 /// Prints the last run of the selected exports.
 pub async fn run(args: &args::Selected, app: &App) -> Result<u8> {
@@ -14,29 +14,31 @@ pub async fn run(args: &args::Selected, app: &App) -> Result<u8> {
     let mut table = Table::new(&header, "no exports are defined");
     for export in &exports {
         let watermark = state.watermark(&export.key).await?.and_then(|w| w.watermark_value).unwrap_or_default();
+        let name = Cell::from(export.key.to_string());
         let row = match state.runs_of(&export.key, 1).await?.pop() {
             None => {
                 let status = if export.active { "never run" } else { "inactive" };
+                let nothing = Cell::Empty;
                 vec![
-                    export.key.to_string(),
-                    status.to_owned(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    watermark,
-                    String::new(),
+                    name,
+                    status.into(),
+                    nothing.clone(),
+                    nothing.clone(),
+                    nothing.clone(),
+                    nothing.clone(),
+                    watermark.into(),
+                    nothing,
                 ]
             }
             Some(run) => vec![
-                export.key.to_string(),
-                run.export_state.name().to_owned(),
-                run.started_at.to_string(),
-                run.rows_exported.map(count).map(thousands).unwrap_or_default(),
-                run.files_created.map(|n| n.to_string()).unwrap_or_default(),
-                run.total_bytes.map(count).map(bytes).unwrap_or_default(),
-                watermark,
-                run.error_message.unwrap_or_default(),
+                name,
+                run.export_state.name().into(),
+                Cell::Time(run.started_at),
+                run.rows_exported.map(count).map(Cell::Count).into(),
+                run.files_created.map(count).map(Cell::Count).into(),
+                run.total_bytes.map(count).map(Cell::Bytes).into(),
+                watermark.into(),
+                run.error_message.into(),
             ],
         };
         table.push(row);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::{self, Output};
-use crate::printer::{Table, thousands};
+use crate::printer::{Cell, Table};
 
 /// Checks existence, size, SHA-256 and rows of every file; 4 where something differs.
 pub async fn run(args: &args::Verify, app: &App) -> Result<u8> {
@@ -30,9 +30,8 @@ pub async fn run(args: &args::Verify, app: &App) -> Result<u8> {
     } else {
         let mut table = Table::new(&["File", "Rows", "Verdict"], "the manifest lists no files");
         for file in &report.files {
-            let rows = file.rows.map(thousands).unwrap_or_default();
             let verdict = if file.problems.is_empty() { "ok".to_owned() } else { file.problems.join("; ") };
-            table.push(vec![file.path.clone(), rows, verdict]);
+            table.push(vec![file.path.clone().into(), file.rows.map(Cell::Count).into(), verdict.into()]);
         }
         app.printer.table(&table)?;
         for problem in &report.problems {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::{Selection, Watermark};
-use crate::printer::Table;
+use crate::printer::{Cell, Table};
 
 /// Shows, sets or forgets watermarks.
 pub async fn run(args: &Watermark, app: &App) -> Result<u8> {
@@ -28,10 +28,10 @@ async fn get(selection: &Selection, app: &App) -> Result<u8> {
     for export in exports {
         let Rows::Incremental { column, .. } = &export.rows else { continue };
         let (value, updated) = match state.watermark(&export.key).await? {
-            Some(watermark) => (watermark.watermark_value.unwrap_or_default(), watermark.updated_at.to_string()),
-            None => (String::new(), String::new()),
+            Some(watermark) => (watermark.watermark_value.into(), Cell::Time(watermark.updated_at)),
+            None => (Cell::Empty, Cell::Empty),
         };
-        table.push(vec![export.key.to_string(), column.clone(), value, updated]);
+        table.push(vec![export.key.to_string().into(), column.as_str().into(), value, updated]);
     }
     app.printer.table(&table)?;
     Ok(0)

@@ -100,7 +100,7 @@ fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<()> {
         Some("https") => Ok(()),
         Some("http") if allow_http => Ok(()),
         Some("http") => Err(Error::new(ErrorKind::Config, format!("endpoint {shown} is without TLS"))
-            .hint("set `allow_http: true` if that is meant")),
+            .hint("set `allow_http: true` in the connection's options, or AWS_ALLOW_HTTP=true, if that is meant")),
         _ => Err(Error::new(ErrorKind::Config, format!("endpoint {shown} is not a url, expected https://host[:port]"))),
     }
 }
