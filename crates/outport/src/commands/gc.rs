@@ -24,7 +24,7 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     let mut table = Table::new(&["Target", "Removed"], "nothing was left behind");
     if !args.dry_run {
         for export in &exports {
-            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await? {
+            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await?.removed {
                 table.push(vec![export.target.as_str().into(), path.into()]);
             }
         }
