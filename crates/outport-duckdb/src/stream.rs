@@ -1,7 +1,7 @@
 //! Runs one query on a thread of its own and streams what it yields.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -69,8 +69,10 @@ fn spawn(connection: Connection, work: impl FnOnce(&Connection, &StopState) + Se
             if !state.asked.load(Ordering::SeqCst) {
                 work(&connection, &state);
             }
+            // While the connection is closed nobody may interrupt it: its handle still points to it then.
+            let mut ended = state.ended();
             drop(connection);
-            state.ended.store(true, Ordering::SeqCst);
+            *ended = true;
         })
         .map_err(|e| Error::new(ErrorKind::Internal, format!("could not start a thread: {e}")))?;
     Ok(stop)
@@ -176,22 +178,38 @@ struct Stop {
 #[derive(Default)]
 struct StopState {
     asked: AtomicBool,
-    ended: AtomicBool,
+    ended: Mutex<bool>,
+}
+
+impl StopState {
+    fn ended(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Interrupts the query unless it has ended; tells whether it goes on.
+    fn interrupt(&self, handle: &InterruptHandle) -> bool {
+        let ended = self.ended();
+        if !*ended {
+            handle.interrupt();
+        }
+        !*ended
+    }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
         self.state.asked.store(true, Ordering::SeqCst);
-        if self.state.ended.load(Ordering::SeqCst) {
+        if !self.state.interrupt(&self.interrupt) {
             return;
         }
-        self.interrupt.interrupt();
         // DuckDB forgets an interrupt that comes just before a query begins, so one is not enough.
         let (interrupt, state) = (self.interrupt.clone(), self.state.clone());
         let reminder = std::thread::Builder::new().name("duckdb-interrupt".to_owned()).spawn(move || {
-            while !state.ended.load(Ordering::SeqCst) {
+            loop {
                 std::thread::sleep(REMINDER);
-                interrupt.interrupt();
+                if !state.interrupt(&interrupt) {
+                    return;
+                }
             }
         });
         // Without a thread the one interrupt has to do; the query ends at its next chunk at the latest.
