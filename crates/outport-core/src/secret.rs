@@ -43,7 +43,11 @@ impl<T> serde::Serialize for Secret<T> {
 /// A URL without the password and the query values that may hold a key, fit to be shown.
 pub fn redact_url(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
-        return text.to_owned();
+        // What is no URL, by a slip, may hold a password all the same.
+        return match (text.split_once("://"), text.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{}", rest.split('?').next().unwrap_or(rest)),
+            _ => text.to_owned(),
+        };
     };
     if url.password().is_some() {
         // Fails only for URLs that cannot have a password, and this one has.

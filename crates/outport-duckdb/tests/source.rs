@@ -284,3 +284,14 @@ async fn memory_stays_flat() {
     }
     assert!(rows > 500_000);
 }
+
+/// A stream that ends at the very moment in which it is dropped interrupts a query whose connection is being closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_end_as_they_are_dropped_touch_nothing_that_is_gone() {
+    let (_folder, path) = created(&["CREATE TABLE t AS SELECT 1 AS i"]).await;
+    let source = reader(&path);
+    for _ in 0..2000 {
+        let batches = source.query("SELECT max(i) FROM t", &context()).await.unwrap();
+        assert_eq!(batches.collect().await.unwrap().len(), 1);
+    }
+}

@@ -9,4 +9,7 @@ mod support;
 mod postgres_server;
 
 mod incremental;
+mod groups;
 mod kill;
+mod period;
+mod secrets;
