@@ -11,5 +11,6 @@ mod postgres_server;
 mod incremental;
 mod groups;
 mod kill;
+mod layouts;
 mod period;
 mod secrets;
