@@ -11,5 +11,6 @@ mod postgres_server;
 mod groups;
 mod incremental;
 mod kill;
+mod layouts;
 mod period;
 mod secrets;
