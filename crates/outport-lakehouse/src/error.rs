@@ -31,7 +31,9 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::IoError(inner) => from_io(ErrorKind::SourceRead, inner),
         DataFusionError::SchemaError(inner, _) => from_schema(&inner),
         DataFusionError::SQL(inner, _) => {
-            Error::new(ErrorKind::Config, format!("the query is not valid SQL: {}", first_line(&inner.to_string())))
+            let text = first_line(&inner.to_string());
+            let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
+            Error::new(ErrorKind::Config, format!("the query is not valid SQL: {text}"))
         }
         DataFusionError::Execution(text) => by_text(ErrorKind::SourceRead, &text),
         DataFusionError::NotImplemented(text) => Error::new(ErrorKind::Unsupported, first_line(&text)),

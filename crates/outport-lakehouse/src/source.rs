@@ -155,7 +155,8 @@ impl Source for Lakehouse {
         let plan = planned.map_err(|error| of_extract(extract, error))?.plan;
         let statistics = plan.partition_statistics(None).map_err(from_datafusion)?;
         // What the engine supposes of filters and joins is a fifth of the rows, whatever they hold: worse than nothing.
-        let guessed = matches!(extract.relation, Relation::Query(_)) || extract.filter.is_some() || extract.range.is_some();
+        let guessed =
+            matches!(extract.relation, Relation::Query(_)) || extract.filter.is_some() || extract.range.is_some();
         Ok(match statistics.num_rows {
             Precision::Exact(rows) => Some(rows as u64),
             Precision::Inexact(rows) if !guessed => Some(rows as u64),

@@ -272,6 +272,11 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 export`, `2 exports`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 /// Bytes in the unit that gives one to three digits before the point.
 pub fn bytes(number: u64) -> String {
     let mut value = number as f64;

@@ -160,6 +160,8 @@ impl Store {
     pub fn url(&self, path: &str) -> String {
         match path {
             "" => self.root.clone(),
+            // Where the program runs, a file is called by its name.
+            _ if self.root == "." => path.to_owned(),
             _ => format!("{}/{path}", self.root.trim_end_matches('/')),
         }
     }

@@ -116,6 +116,16 @@ impl de::Error for Fault {
     }
 }
 
+/// What is expected, in words that do not come from a programming language.
+fn plain(expected: &dyn de::Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "isize" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        _ => text,
+    }
+}
+
 struct Deserializer<'a>(&'a Node);
 
 impl Deserializer<'_> {
@@ -124,7 +134,7 @@ impl Deserializer<'_> {
             Value::Plain(text) | Value::Text(text) => format!("\"{text}\""),
             _ => self.0.kind().to_owned(),
         };
-        let mut fault = Fault::new(format!("expected {expected}, found {found}")).at(&self.0.position);
+        let mut fault = Fault::new(format!("expected {}, found {found}", plain(expected))).at(&self.0.position);
         // `{run_date}` without quotes is a mapping to YAML.
         if let Value::Mapping(entries) = &self.0.value
             && entries.len() == 1

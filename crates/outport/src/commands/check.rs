@@ -7,7 +7,7 @@ use outport_core::{Error, ErrorKind, Result};
 
 use super::App;
 use crate::args;
-use crate::printer::Printer;
+use crate::printer::{Printer, counted};
 
 /// Names of settings that hold secrets.
 const SECRET_NAMES: &[&str] = &["password", "secret", "token", "access_key", "account_key", "private_key", "sas"];
@@ -25,17 +25,24 @@ pub async fn run(args: &args::Check, app: &App) -> Result<u8> {
         app.printer.note(&format!("warning: {warning}"));
     }
     if args.strict && !hard_coded.is_empty() {
-        return Err(Error::new(ErrorKind::Config, format!("{} secrets stand in the configuration", hard_coded.len()))
-            .hint("write ${env:NAME} or ${file:/run/secrets/name} in their place"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("{} in plain text in the configuration", counted(hard_coded.len() as u64, "secret")),
+        )
+        .hint("write ${env:NAME} or ${file:/run/secrets/name} in their place"));
     }
     say(&app.printer, project.config.connections.len(), exports.len(), project.config.tables.len())?;
     Ok(0)
 }
 
 fn say(printer: &Printer, connections: usize, exports: usize, tables: usize) -> Result<()> {
-    let tables =
-        if tables > 0 { format!(" ({tables} definition tables are read by plan and run)") } else { String::new() };
-    printer.line(&format!("{} {connections} connections, {exports} exports{tables}", printer.style().green("ok:")))
+    let counted = |number: usize, what| counted(number as u64, what);
+    let tables = match tables {
+        0 => String::new(),
+        _ => format!(", {} that plan and run read", counted(tables, "definition table")),
+    };
+    let ok = printer.style().green("ok:");
+    printer.line(&format!("{ok} {}, {}{tables}", counted(connections, "connection"), counted(exports, "export")))
 }
 
 fn hard_coded_secrets(file: &std::path::Path) -> Result<Vec<String>> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::Conns;
-use crate::printer::{Cell, Table};
+use crate::printer::{Cell, Table, counted};
 
 /// Lists, tests or looks into connections.
 pub async fn run(args: &Conns, app: &App) -> Result<u8> {
@@ -56,7 +56,7 @@ pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> 
             let mut found = Vec::new();
             if kind.source.is_some() {
                 let relations = systems.source(name, &context).await?.relations(&context).await?;
-                found.push(format!("{} relations", relations.len()));
+                found.push(counted(relations.len() as u64, "relation"));
             }
             if kind.target {
                 systems.store(name)?.probe().await?;

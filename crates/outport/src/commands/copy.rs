@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::args::{self, Output};
-use crate::printer::{Cell, Table, thousands};
+use crate::printer::{Cell, Table, counted, thousands};
 
 /// The table that a query over files reads.
 const QUERY_TABLE: &str = "source";
@@ -29,10 +29,11 @@ pub async fn run(args: &args::Copy, app: &App) -> Result<u8> {
     let (source, extract, systems) = source(args, app, &context).await?;
     let destination = destination(args, &systems, context.run_id)?;
     let begun = std::time::Instant::now();
-    let batches = source
-        .read(&extract, &context)
-        .await
-        .map_err(|e| e.context(format!("reading {}", outport_core::secret::redact_url(&args.source))))?;
+    let batches = source.read(&extract, &context).await.map_err(|error| {
+        let name = outport_core::secret::redact_url(&args.source);
+        // Most errors name the file themselves.
+        if error.message().contains(name.as_str()) { error } else { error.context(format!("reading {name}")) }
+    })?;
     let receipt = destination.write(batches, &context).await.map_err(|error| match error.kind() {
         // What goes wrong while the source is still read says so itself.
         ErrorKind::Write | ErrorKind::DiskFull | ErrorKind::Compression => {
@@ -51,7 +52,7 @@ pub async fn run(args: &args::Copy, app: &App) -> Result<u8> {
     app.printer.table(&table)?;
     let seconds = begun.elapsed().as_secs_f64();
     let rate = (receipt.rows as f64 / seconds.max(0.001)) as u64;
-    app.printer.note(&format!("{} rows in {seconds:.2} s, {} rows/s", thousands(receipt.rows), thousands(rate)));
+    app.printer.note(&format!("{} in {seconds:.2} s, {} rows/s", counted(receipt.rows, "row"), thousands(rate)));
     for loss in &receipt.type_losses {
         app.printer.note(&format!("warning: column \"{}\" ({}): {}", loss.column, loss.data_type, loss.loss));
     }
@@ -216,8 +217,8 @@ fn strip_compression(name: &str) -> (&str, Codec) {
 
 fn codec_by_name(name: &str) -> Result<Codec> {
     serde_json::from_value(name.into()).map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("--compression: \"{name}\" is none"))
-            .hint("there are: none, gzip, zip, zstd, snappy, lz4, brotli")
+        Error::new(ErrorKind::Usage, format!("--compression: unknown codec \"{name}\""))
+            .hint(outport_core::error::suggestion(name, ["none", "gzip", "zip", "zstd", "snappy", "lz4", "brotli"]))
     })
 }
 

@@ -7,7 +7,7 @@ use outport_runtime::{Parameters, Summary, process_exports};
 
 use super::{App, parameters};
 use crate::args::{self, Output};
-use crate::printer::{Cell, Printer, Table};
+use crate::printer::{Cell, Printer, Table, counted};
 use crate::progress::Display;
 
 /// Runs the selected exports.
@@ -98,7 +98,7 @@ fn print(summary: &Summary, mut order: Vec<(u32, ExportKey)>, printer: &Printer)
     printer.table(&table)?;
     if printer.output() == Output::Text {
         if summary.skipped > 0 {
-            printer.note(&format!("{} exports were not begun", summary.skipped));
+            printer.note(&format!("not begun: {}", counted(summary.skipped as u64, "export")));
         }
         if summary.failed > 0 {
             printer.note(&format!("to run again what failed: outport retry {}", summary.execution_id));
