@@ -114,60 +114,61 @@ impl Published {
     }
 }
 
+/// What the runs of one call share.
+pub struct Call<'a> {
+    /// The id that they have in common.
+    pub execution_id: &'a str,
+    /// The parameters of the call.
+    pub parameters: &'a Parameters,
+    /// Where sources and destinations come from.
+    pub systems: &'a dyn Systems,
+    /// The books.
+    pub state: &'a State,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+    /// Set when the call is to stop.
+    pub cancel: &'a Cancel,
+    /// The paths that its runs write.
+    pub published: Published,
+}
+
 /// Runs one export. Whatever goes wrong is in the outcome, and in the log.
-#[allow(clippy::too_many_arguments)]
-pub async fn execute(
-    export: &Export,
-    execution_id: &str,
-    parameters: &Parameters,
-    systems: &dyn Systems,
-    state: &State,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-    published: &Published,
-) -> Outcome {
+pub async fn execute(export: &Export, call: &Call<'_>) -> Outcome {
     let run_id = Uuid::new_v4();
     let mut context = Context::new(run_id);
-    context.cancel = cancel.clone();
-    context.budget = Budget::new(parameters.memory_limit);
-    context.threads = parameters.threads;
-    context.journal = Arc::new(state.journal());
-    let run = Run { export, execution_id, parameters, systems, state, context: &context, published };
+    context.cancel = call.cancel.clone();
+    context.budget = Budget::new(call.parameters.memory_limit);
+    context.threads = call.parameters.threads;
+    context.journal = Arc::new(call.state.journal());
+    let run = Run { export, call, context: &context };
     let begun = (jiff::Timestamp::now(), Instant::now());
-    observer.begun(export, &context);
+    call.observer.begun(export, &context);
     let mut plan = None;
-    let result = run.run(&mut plan).await;
-    let result = match result {
-        Ok(done) => Ok(done),
-        Err(error) => {
-            let error = error.context(format!("export {}", export.key));
-            // The run is in the log as soon as it began; a log that fails as well has nothing to add to the first error.
-            if let Err(second) = state.finish_error(run_id, &error).await {
-                tracing::warn!("the failure of {} could not be logged: {second}", export.key);
-            }
-            Err(error)
+    let mut result = run.run(&mut plan).await;
+    if let Err(error) = result {
+        let error = error.context(format!("export {}", export.key));
+        // The run is in the log as soon as it began; a log that fails as well has nothing to add to the first error.
+        if let Err(second) = call.state.finish_error(run_id, &error).await {
+            tracing::warn!("the failure of {} could not be logged: {second}", export.key);
         }
-    };
+        result = Err(error);
+    }
     outcome(export, &context, plan.as_ref(), result, begun)
 }
 
 struct Run<'a> {
     export: &'a Export,
-    execution_id: &'a str,
-    parameters: &'a Parameters,
-    systems: &'a dyn Systems,
-    state: &'a State,
+    call: &'a Call<'a>,
     context: &'a Context,
-    published: &'a Published,
 }
 
 impl Run<'_> {
     async fn run(&self, planned: &mut Option<Plan>) -> Result<Done> {
-        let timezone = self.export.timezone.as_deref().unwrap_or(&self.parameters.timezone);
+        let timezone = self.export.timezone.as_deref().unwrap_or(&self.call.parameters.timezone);
         let now = jiff::Timestamp::now();
-        let moment = Moment::new(self.parameters.run_date.as_deref(), timezone, now, self.context.run_id)?;
-        self.state.begin_run(&RunStart::new(self.export, self.execution_id, &moment)).await?;
-        let lease = self.state.acquire_lease(&self.export.key, self.context.run_id).await?;
+        let moment = Moment::new(self.call.parameters.run_date.as_deref(), timezone, now, self.context.run_id)?;
+        self.call.state.begin_run(&RunStart::new(self.export, self.call.execution_id, &moment)).await?;
+        let lease = self.call.state.acquire_lease(&self.export.key, self.context.run_id).await?;
         let work = self.leased(&moment, planned);
         let result = while_renewing(&lease, work).await;
         // On success the lease went with the transaction that closed the books.
@@ -180,8 +181,8 @@ impl Run<'_> {
     }
 
     async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Done> {
-        let Self { export, systems, state, context, .. } = self;
-        let recovered = recover_dead(&export.key, &export.target, *systems, state, context).await?;
+        let Call { systems, state, .. } = self.call;
+        let recovered = recover_dead(&self.export.key, &self.export.target, *systems, state, self.context).await?;
         let mut attempt = 0;
         loop {
             match self.attempt(moment, recovered.published.last(), planned).await {
@@ -202,16 +203,17 @@ impl Run<'_> {
 
     async fn attempt(&self, moment: &Moment, recovered: Option<&Done>, planned: &mut Option<Plan>) -> Result<Done> {
         self.context.cancel.check()?;
-        let last = self.state.last(&self.export.key).await?;
-        let prepared = prepare(self.export, &last, moment, self.parameters.plan, self.systems, self.context).await?;
+        let last = self.call.state.last(&self.export.key).await?;
+        let prepared =
+            prepare(self.export, &last, moment, self.call.parameters.plan, self.call.systems, self.context).await?;
         let plan = planned.insert(prepared.plan);
-        self.published.claim(plan)?;
+        self.call.published.claim(plan)?;
         if let Some(done) = recovered.filter(|done| self.is_done(plan, &done.receipt)) {
             tracing::info!("run {} stands for this one", done.run_id);
-            self.state.withdraw(self.context.run_id).await?;
+            self.call.state.withdraw(self.context.run_id).await?;
             return Ok(done.clone());
         }
-        self.state.planned(plan).await?;
+        self.call.state.planned(plan).await?;
         if self.keeps_last(plan).await? {
             tracing::info!("nothing is new, and the files of the last run that found rows stay");
             return self.close(plan, Receipt::default()).await;
@@ -229,13 +231,13 @@ impl Run<'_> {
             fingerprint: Some(plan.fingerprint.clone()),
             source_snapshot: batches.snapshot.clone(),
         };
-        let destination = self.systems.destination(plan, provenance).await?;
+        let destination = self.call.systems.destination(plan, provenance).await?;
         let receipt = destination.write(batches, self.context).await?;
         self.close(plan, receipt).await
     }
 
     async fn close(&self, plan: &Plan, receipt: Receipt) -> Result<Done> {
-        self.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
+        self.call.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
         Ok(Done { run_id: plan.run_id, receipt })
     }
 
@@ -247,7 +249,7 @@ impl Run<'_> {
         let incremental = matches!(self.export.rows, Rows::Incremental { .. });
         let keeps = incremental || self.export.if_exists != IfExists::Overwrite;
         let paths = receipt.files.iter().map(|file| file.path.as_str());
-        self.parameters.is_retry || (keeps && same_names(plan, paths.chain(receipt.manifest.as_deref())))
+        self.call.parameters.is_retry || (keeps && same_names(plan, paths.chain(receipt.manifest.as_deref())))
     }
 
     /// Whether this run has no rows, and its empty file would replace the increment before: a second call on one run date.
@@ -256,7 +258,7 @@ impl Run<'_> {
         if !plan.nothing_new || reads_again || self.export.on_empty == OnEmpty::Fail {
             return Ok(false);
         }
-        let runs = self.state.runs_of(&self.export.key, LATEST).await?;
+        let runs = self.call.state.runs_of(&self.export.key, LATEST).await?;
         let last = runs.iter().find(|run| run.rows_exported.is_some_and(|rows| rows > 0));
         Ok(last.is_some_and(|run| same_names(plan, run.file_paths.iter().map(String::as_str))))
     }

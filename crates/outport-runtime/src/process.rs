@@ -1,7 +1,6 @@
 //! `process_exports`: all exports of a call, group by group.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::StreamExt;
 use outport_core::context::Cancel;
@@ -11,7 +10,7 @@ use outport_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::execute::{self, Outcome};
+use crate::execute::{Call, Outcome, Published, execute};
 use crate::state::State;
 use crate::systems::Systems;
 
@@ -130,18 +129,14 @@ pub async fn process_exports(
         groups.entry(export.execution_group).or_default().push(export);
     }
     let mut results: Vec<Outcome> = Vec::new();
-    let published = Arc::new(execute::Published::default());
+    let published = Published::default();
+    let call = Call { execution_id: &execution_id, parameters, systems, state, observer, cancel, published };
     for group in groups.into_values() {
         let failed = results.iter().any(Outcome::is_failure);
         if cancel.is_cancelled() || (parameters.fail_fast && failed) {
             break;
         }
-        let runs = group.into_iter().map(|export| {
-            let (execution_id, published) = (&execution_id, published.clone());
-            async move {
-                execute::execute(&export, execution_id, parameters, systems, state, observer, cancel, &published).await
-            }
-        });
+        let runs = group.iter().map(|export| execute(export, &call));
         let mut runs = futures::stream::iter(runs).buffer_unordered(parameters.max_concurrency.max(1));
         while let Some(outcome) = runs.next().await {
             observer.ended(&outcome);
