@@ -78,7 +78,9 @@ fn every_template_checks_cleanly() {
         let folder = Folder::new();
         let said = folder.run(&format!("init new --template {template}"));
         assert!(said.starts_with("exit 0\n"), "{said}");
-        let said = folder.transcript(folder.command("check --strict -c new/outport.yml").env("SHOP_DATABASE_URL", "postgres://u@localhost/shop"));
+        let said = folder.transcript(
+            folder.command("check --strict -c new/outport.yml").env("SHOP_DATABASE_URL", "postgres://u@localhost/shop"),
+        );
         assert!(said.starts_with("exit 0\nok: "), "{template}: {said}");
     }
     check!("unknown_template", Folder::new().run("init new --template postgre"));

@@ -69,7 +69,8 @@ fn damaged_parquet_is_refused() {
 fn duckdb_files_that_cannot_be_read_say_why() {
     let Some(python) = python() else { return };
     let folder = Folder::new();
-    let made = "import duckdb; duckdb.connect('shop.duckdb').execute(\"create table orders as select 1 a, interval 1 day i\")";
+    let made =
+        "import duckdb; duckdb.connect('shop.duckdb').execute(\"create table orders as select 1 a, interval 1 day i\")";
     assert!(Command::new(&python).args(["-c", made]).current_dir(folder.path()).status().expect("Python").success());
     check!("duckdb_missing", folder.run("copy shpo.duckdb out.csv --table orders"));
     check!("duckdb_table", folder.run("copy shop.duckdb out.csv --table order"));
@@ -114,7 +115,9 @@ fn hosts_that_do_not_answer_are_named() {
     let folder = Folder::new();
     check!("postgres_refused", folder.run("copy postgres://u:secret@127.0.0.1:1/db out.csv --table orders"));
     let mut s3 = folder.command("copy data/cities.csv s3://bucket/cities.csv");
-    s3.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    s3.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
     s3.env("AWS_REGION", "us-east-1");
     check!("s3_without_tls", folder.transcript(&mut s3));
 }

@@ -35,14 +35,18 @@ fn listings_are_tables_csv_and_json() {
     check!("conns_discover", folder.run("conns discover lake --columns"));
     check!("status", folder.run("status"));
     check!("gaps", folder.run("gaps"));
-    for command in ["status", "history", "gaps", "watermark get", "conns list", "conns discover lake --columns", "run"] {
+    for command in ["status", "history", "gaps", "watermark get", "conns list", "conns discover lake --columns", "run"]
+    {
         let output = folder.command(&format!("{command} -q -o json")).output().expect("the program");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && text.trim_start().starts_with(['[', '{']), "{command}: {text}");
         let output = folder.command(&format!("{command} -q -o csv")).output().expect("the program");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let header = text.lines().next().unwrap_or_default();
-        assert!(output.status.success() && header.chars().all(|c| c.is_ascii_lowercase() || "_,/".contains(c)), "{text}");
+        assert!(
+            output.status.success() && header.chars().all(|c| c.is_ascii_lowercase() || "_,/".contains(c)),
+            "{text}"
+        );
     }
 }
 
@@ -81,9 +85,25 @@ fn completions_exist_for_every_shell() {
 fn every_command_has_help_without_paragraphs_of_debris() {
     let folder = Folder::new();
     check!("help", folder.run("--help"));
-    for command in
-        ["init", "check", "doctor", "export", "plan", "run", "status", "history", "retry", "watermark", "gaps", "copy", "conns", "verify", "gc", "schema", "completions"]
-    {
+    for command in [
+        "init",
+        "check",
+        "doctor",
+        "export",
+        "plan",
+        "run",
+        "status",
+        "history",
+        "retry",
+        "watermark",
+        "gaps",
+        "copy",
+        "conns",
+        "verify",
+        "gc",
+        "schema",
+        "completions",
+    ] {
         let said = folder.run(&format!("{command} --help"));
         assert!(said.starts_with("exit 0\n") && said.contains("Usage: outport"), "{said}");
     }

@@ -44,7 +44,9 @@ fn patterns_that_cannot_name_files_are_refused() {
 #[test]
 fn an_edited_query_under_an_old_watermark_is_refused() {
     let export = |filter: &str| {
-        format!("  a/new: {{source_table: cities, extract_type: incremental, incremental_column: founded, source_filter: '{filter}'}}\n")
+        format!(
+            "  a/new: {{source_table: cities, extract_type: incremental, incremental_column: founded, source_filter: '{filter}'}}\n"
+        )
     };
     let folder = Folder::with_exports(&export("population > 1"));
     let said = folder.run("run -q");
