@@ -45,7 +45,9 @@ pub fn redact_url(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
         // What is no URL, by a slip, may hold a password all the same.
         return match (text.split_once("://"), text.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{}", rest.split('?').next().unwrap_or(rest)),
+            (Some((scheme, _)), Some((_, rest))) => {
+                format!("{scheme}://***@{}", rest.split('?').next().unwrap_or(rest))
+            }
             _ => text.to_owned(),
         };
     };
@@ -58,7 +60,8 @@ pub fn redact_url(text: &str) -> String {
             .query_pairs()
             .map(|(k, v)| {
                 let key = k.to_lowercase();
-                let secret = ["sig", "token", "password", "secret", "key", "credential"].iter().any(|s| key.contains(s));
+                let secret =
+                    ["sig", "token", "password", "secret", "key", "credential"].iter().any(|s| key.contains(s));
                 (k.into_owned(), if secret { "***".to_owned() } else { v.into_owned() })
             })
             .collect();

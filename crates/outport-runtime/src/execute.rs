@@ -102,7 +102,10 @@ impl Published {
             if *owner != plan.export {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    format!("exports \"{owner}\" and \"{}\" would both write \"{path}\" on {}", plan.export, plan.target),
+                    format!(
+                        "exports \"{owner}\" and \"{}\" would both write \"{path}\" on {}",
+                        plan.export, plan.target
+                    ),
                 )
                 .hint("give them different target_path or name patterns"));
             }
@@ -184,7 +187,8 @@ impl Run<'_> {
             match self.attempt(moment, recovered.published.last(), planned).await {
                 Err(error) if error.is_retryable() && attempt < RETRIES && !self.context.cancel.is_cancelled() => {
                     attempt += 1;
-                    let pause = Duration::from_millis(500 * 4_u64.pow(attempt) + u64::from(self.context.run_id.as_bytes()[0]));
+                    let pause =
+                        Duration::from_millis(500 * 4_u64.pow(attempt) + u64::from(self.context.run_id.as_bytes()[0]));
                     tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
@@ -391,7 +395,11 @@ fn outcome(
         started_at: begun.0,
         completed_at: jiff::Timestamp::now(),
         watermark_value: bounds.watermark_old,
-        new_watermark_value: if error.is_none() { plan.and_then(|p| p.watermark.as_ref()).map(ToString::to_string) } else { None },
+        new_watermark_value: if error.is_none() {
+            plan.and_then(|p| p.watermark.as_ref()).map(ToString::to_string)
+        } else {
+            None
+        },
         period_start_date: bounds.period_start,
         period_end_date: bounds.period_end,
         warnings,

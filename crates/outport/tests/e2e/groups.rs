@@ -22,7 +22,8 @@ fn project(exports: &str) -> Folder {
 }
 
 /// A query that takes minutes and yields rows all the while.
-const SLOW: &str = "SELECT a.value AS id, b.value AS other FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+const SLOW: &str =
+    "SELECT a.value AS id, b.value AS other FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
 
 const BROKEN: &str = "source_table: null, source_query: \"SELECT nothing FROM rows\"";
 
@@ -72,10 +73,18 @@ fn a_failed_group_stops_later_ones_only_where_asked() {
     let folder = project(&format!("  t/bad: {{execution_group: 1, {BROKEN}}}\n  t/later: {{execution_group: 2}}\n"));
     let called = folder.call(&["run", "--fail-fast", "-o", "json", "--run-date", "2025-01-01"]).expect(1, &[]);
     let summary = called.json();
-    assert_eq!((&summary["failed"], &summary["skipped"], &summary["successful"]), (&1.into(), &1.into(), &0.into()), "{summary}");
+    assert_eq!(
+        (&summary["failed"], &summary["skipped"], &summary["successful"]),
+        (&1.into(), &1.into(), &0.into()),
+        "{summary}"
+    );
     assert_eq!(folder.names("out"), [""; 0]);
     let summary = folder.call(&["run", "-o", "json", "--run-date", "2025-01-01"]).expect(5, &[]).json();
-    assert_eq!((&summary["failed"], &summary["skipped"], &summary["successful"]), (&1.into(), &0.into(), &1.into()), "{summary}");
+    assert_eq!(
+        (&summary["failed"], &summary["skipped"], &summary["successful"]),
+        (&1.into(), &0.into(), &1.into()),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -89,8 +98,18 @@ fn the_result_has_the_documented_fields() {
     assert_eq!(summary["success"], true);
     let result = &summary["results"][0];
     for field in [
-        "export_group_name", "export_name", "status", "metrics", "file_paths", "trigger_file_path", "error_message", "started_at",
-        "completed_at", "watermark_value", "period_start_date", "period_end_date",
+        "export_group_name",
+        "export_name",
+        "status",
+        "metrics",
+        "file_paths",
+        "trigger_file_path",
+        "error_message",
+        "started_at",
+        "completed_at",
+        "watermark_value",
+        "period_start_date",
+        "period_end_date",
     ] {
         assert!(result.get(field).is_some(), "{field}: {result}");
     }
@@ -101,10 +120,31 @@ fn the_result_has_the_documented_fields() {
     assert_eq!(result["trigger_file_path"], "good.done");
     let run = &folder.json(&["history"])[0];
     for field in [
-        "export_run_id", "master_execution_id", "export_group_name", "export_name", "export_state", "source_type", "source_workspace",
-        "source_datastore", "source_table", "target_path", "file_format", "compression", "watermark_value", "period_start_date",
-        "period_end_date", "started_at", "completed_at", "duration_ms", "rows_exported", "files_created", "total_bytes", "file_paths",
-        "trigger_file_path", "error_message", "updated_at",
+        "export_run_id",
+        "master_execution_id",
+        "export_group_name",
+        "export_name",
+        "export_state",
+        "source_type",
+        "source_workspace",
+        "source_datastore",
+        "source_table",
+        "target_path",
+        "file_format",
+        "compression",
+        "watermark_value",
+        "period_start_date",
+        "period_end_date",
+        "started_at",
+        "completed_at",
+        "duration_ms",
+        "rows_exported",
+        "files_created",
+        "total_bytes",
+        "file_paths",
+        "trigger_file_path",
+        "error_message",
+        "updated_at",
     ] {
         assert!(run.get(field).is_some(), "{field}: {run}");
     }
@@ -132,7 +172,9 @@ fn selections() {
     );
     let select = |arguments: &[&str]| {
         let plans = folder.json(&[&["plan", "--run-date", "2025-01-01"], arguments].concat());
-        let name = |plan: &Value| format!("{}/{}", plan["export"]["group"].as_str().unwrap(), plan["export"]["name"].as_str().unwrap());
+        let name = |plan: &Value| {
+            format!("{}/{}", plan["export"]["group"].as_str().unwrap(), plan["export"]["name"].as_str().unwrap())
+        };
         let mut names: Vec<String> = plans.as_array().unwrap().iter().map(name).collect();
         names.sort();
         names.join(" ")
@@ -164,7 +206,9 @@ fn run_does_what_plan_said() {
     let folder = project(
         "  t/full: {}\n  t/new: {extract_type: incremental, incremental_column: id, target_path: \"a/{run_date:%Y}\", compression: gzip}\n",
     );
-    let code = |arguments: &[&str]| folder.call(&[&["plan", "--run-date", "2025-01-01", "--detailed-exitcode"], arguments].concat()).code;
+    let code = |arguments: &[&str]| {
+        folder.call(&[&["plan", "--run-date", "2025-01-01", "--detailed-exitcode"], arguments].concat()).code
+    };
     assert_eq!(code(&[]), 6);
     let plans = folder.json(&["plan", "--run-date", "2025-01-01"]);
     assert_eq!(folder.names("out"), [""; 0], "a plan touches nothing");

@@ -232,9 +232,13 @@ async fn rows_that_arrive_meanwhile_come_with_the_next_run() {
     let exports = project.exports(&systems).await.unwrap();
     let state = project.open_state().await.unwrap();
     let file = folder.path().join("data/orders.csv");
-    let busy = Busy { systems, arrive: Arc::new(move || std::fs::write(&file, "id,name\n1,a\n5,b\n6,meanwhile\n3,late\n").unwrap()) };
+    let busy = Busy {
+        systems,
+        arrive: Arc::new(move || std::fs::write(&file, "id,name\n1,a\n5,b\n6,meanwhile\n3,late\n").unwrap()),
+    };
     let parameters = Parameters { run_date: Some("2025-01-01".to_owned()), ..Parameters::default() };
-    let summary = process_exports(exports, &parameters, &busy, &state, &outport::Silent, &Cancel::default()).await.unwrap();
+    let summary =
+        process_exports(exports, &parameters, &busy, &state, &outport::Silent, &Cancel::default()).await.unwrap();
     assert!(summary.success, "{:?}", summary.results);
     state.close().await;
     assert_eq!(rows(&folder, 1), ["1,a", "3,late", "5,b"]);
@@ -356,10 +360,8 @@ fn typed_watermarks_of_duckdb() {
 fn typed_watermarks_of_postgres() {
     let Some(server) = PostgresServer::shared() else { return };
     server.psql(&format!("CREATE SCHEMA wm; SET search_path = wm; {TABLE}; INSERT INTO typed VALUES {FIRST}"));
-    let folder = typed(
-        &format!("{{type: postgres, url: \"{}\"}}", server.url()),
-        "source_table: typed, source_schema: wm",
-    );
+    let folder =
+        typed(&format!("{{type: postgres, url: \"{}\"}}", server.url()), "source_table: typed, source_schema: wm");
     each_row_once(&folder, || drop(server.psql(&format!("INSERT INTO wm.typed VALUES {SECOND}"))));
 }
 
@@ -369,14 +371,21 @@ fn typed_watermarks_of_delta_and_parquet() {
         return;
     }
     let arrow = |rows: &str| {
-        format!("import duckdb\nc = duckdb.connect()\nc.execute({TABLE:?})\nc.execute({:?})\nt = c.execute('FROM typed').to_arrow_table()\n", format!("INSERT INTO typed VALUES {rows}"))
+        format!(
+            "import duckdb\nc = duckdb.connect()\nc.execute({TABLE:?})\nc.execute({:?})\nt = c.execute('FROM typed').to_arrow_table()\n",
+            format!("INSERT INTO typed VALUES {rows}")
+        )
     };
     let delta = "import deltalake\ndeltalake.write_deltalake('lake/typed', t, mode='append')";
     let folder = typed("{type: lakehouse, url: lake}", "source_table: typed");
     folder.python(&(arrow(FIRST) + delta));
     each_row_once(&folder, || drop(folder.python(&(arrow(SECOND) + delta))));
 
-    let parquet = |n: u32| format!("import os, pyarrow.parquet as p\nos.makedirs('lake/typed', exist_ok=True)\np.write_table(t, 'lake/typed/{n}.parquet')");
+    let parquet = |n: u32| {
+        format!(
+            "import os, pyarrow.parquet as p\nos.makedirs('lake/typed', exist_ok=True)\np.write_table(t, 'lake/typed/{n}.parquet')"
+        )
+    };
     let folder = typed("{type: lakehouse, url: lake}", "source_table: typed");
     folder.python(&(arrow(FIRST) + &parquet(1)));
     each_row_once(&folder, || drop(folder.python(&(arrow(SECOND) + &parquet(2)))));

@@ -77,7 +77,8 @@ fn child() {
         let mut exports = project.exports(&systems.systems).await.unwrap();
         exports.retain(|export| export.key.to_string() == name);
         let parameters = Parameters { run_date: Some(RUN_DATE.to_owned()), ..Parameters::default() };
-        let summary = process_exports(exports, &parameters, &systems, &state, &steps, &Cancel::default()).await.unwrap();
+        let summary =
+            process_exports(exports, &parameters, &systems, &state, &steps, &Cancel::default()).await.unwrap();
         assert!(summary.success, "{:?}", summary.results);
     };
     tokio::runtime::Runtime::new().unwrap().block_on(work);

@@ -43,7 +43,8 @@ for folder, _, names in os.walk('out'):
         path = os.path.relpath(os.path.join(folder, name), 'out')
         with open(os.path.join(folder, name), 'rb') as f:
             found[path] = rows(name, f.read()) if not name.endswith(('.done', '_manifest.json')) else name[-5:]
-print(json.dumps(found, sort_keys=True, separators=(',', ':')))
+print(json.dumps(found, sort_keys=True, separators=(',', ':')), flush=True)
+os._exit(0)  # pyarrow's threads now and then outlive the interpreter, and abort it
 "#;
 
 /// Exports of ten rows with these settings each, by name.
@@ -87,9 +88,20 @@ fn one_file_with_every_compression() {
         return;
     };
     let expected = [
-        r#""all_2025.gz":10"#, r#""arrow.arrow":10"#, r#""brotli.csv.br":10"#, r#""deflate.zip":[["deflate.csv",10]]"#, r#""gz.csv.gz":10"#,
-        r#""json.json.gz":10"#, r#""lz4.csv.lz4":10"#, r#""ndjson.ndjson":10"#, r#""parquet.parquet":10"#, r#""parquet_gz.parquet":10"#,
-        r#""plain.csv":10"#, r#""snappy.csv.sz":10"#, r#""zip.zip":[["zip.csv",10]]"#, r#""zstd.csv.zst":10"#,
+        r#""all_2025.gz":10"#,
+        r#""arrow.arrow":10"#,
+        r#""brotli.csv.br":10"#,
+        r#""deflate.zip":[["deflate.csv",10]]"#,
+        r#""gz.csv.gz":10"#,
+        r#""json.json.gz":10"#,
+        r#""lz4.csv.lz4":10"#,
+        r#""ndjson.ndjson":10"#,
+        r#""parquet.parquet":10"#,
+        r#""parquet_gz.parquet":10"#,
+        r#""plain.csv":10"#,
+        r#""snappy.csv.sz":10"#,
+        r#""zip.zip":[["zip.csv",10]]"#,
+        r#""zstd.csv.zst":10"#,
     ];
     assert_eq!(found(&folder), format!("{{{}}}", expected.join(",")));
 }
@@ -113,12 +125,24 @@ fn several_parts() {
     let expected = [
         r#""bundle.zip":[["zipped_part0001.csv",4],["zipped_part0002.csv",4],["zipped_part0003.csv",2]]"#,
         r#""bundle_12.tar.gz":[["tarred_part0001.csv",4],["tarred_part0002.csv",4],["tarred_part0003.csv",2]]"#,
-        r#""equal.csv":10"#, r#""numbered-1.csv":5"#, r#""numbered-2.csv":5"#, r#""one.zip":[["one.csv",10]]"#,
-        r#""parquet_part0001.parquet":4"#, r#""parquet_part0002.parquet":4"#, r#""parquet_part0003.parquet":2"#,
-        r#""plain_part0001.csv":4"#, r#""plain_part0002.csv":4"#, r#""plain_part0003.csv":2"#,
-        r#""region=north/both_part0001.csv":3"#, r#""region=north/both_part0002.csv":2"#, r#""region=north/parted.csv":5"#,
-        r#""region=south/both_part0001.csv":3"#, r#""region=south/both_part0002.csv":2"#, r#""region=south/parted.csv":5"#,
-        r#""zstd_part0001.csv.zst":6"#, r#""zstd_part0002.csv.zst":4"#,
+        r#""equal.csv":10"#,
+        r#""numbered-1.csv":5"#,
+        r#""numbered-2.csv":5"#,
+        r#""one.zip":[["one.csv",10]]"#,
+        r#""parquet_part0001.parquet":4"#,
+        r#""parquet_part0002.parquet":4"#,
+        r#""parquet_part0003.parquet":2"#,
+        r#""plain_part0001.csv":4"#,
+        r#""plain_part0002.csv":4"#,
+        r#""plain_part0003.csv":2"#,
+        r#""region=north/both_part0001.csv":3"#,
+        r#""region=north/both_part0002.csv":2"#,
+        r#""region=north/parted.csv":5"#,
+        r#""region=south/both_part0001.csv":3"#,
+        r#""region=south/both_part0002.csv":2"#,
+        r#""region=south/parted.csv":5"#,
+        r#""zstd_part0001.csv.zst":6"#,
+        r#""zstd_part0002.csv.zst":4"#,
     ];
     assert_eq!(found(&folder), format!("{{{}}}", expected.join(",")));
 }
@@ -140,8 +164,14 @@ fn existing_targets_and_no_rows() {
     folder.ok(&["run", "version", "over"]);
     folder.ok(&["run", "version"]);
     let expected = [
-        r#""empty.csv":0"#, r#""empty.done":".done""#, r#""error.csv":10"#, r#""over.csv":10"#, r#""schema.parquet":0"#,
-        r#""version.csv":10"#, r#""version_v2.csv":10"#, r#""version_v3.csv":10"#,
+        r#""empty.csv":0"#,
+        r#""empty.done":".done""#,
+        r#""error.csv":10"#,
+        r#""over.csv":10"#,
+        r#""schema.parquet":0"#,
+        r#""version.csv":10"#,
+        r#""version_v2.csv":10"#,
+        r#""version_v3.csv":10"#,
     ];
     assert_eq!(found(&folder), format!("{{{}}}", expected.join(",")));
     folder.write("outport.yml", &folder.text("outport.yml").replace("on_empty: skip", "on_empty: fail"));
@@ -152,8 +182,14 @@ fn existing_targets_and_no_rows() {
 #[test]
 fn manifests_tell_what_is_there() {
     let Some(folder) = exported(&[
-        ("zipped", "max_rows_per_file: 4, compression: zip, compressed_filename_pattern: z.zip, manifest: \"{export_name}.manifest.json\""),
-        ("parts", "max_rows_per_file: 4, manifest: true, trigger_file_pattern: \"{export_name}_{run_date:%Y%m%d}.done\""),
+        (
+            "zipped",
+            "max_rows_per_file: 4, compression: zip, compressed_filename_pattern: z.zip, manifest: \"{export_name}.manifest.json\"",
+        ),
+        (
+            "parts",
+            "max_rows_per_file: 4, manifest: true, trigger_file_pattern: \"{export_name}_{run_date:%Y%m%d}.done\"",
+        ),
     ]) else {
         return;
     };
@@ -191,8 +227,16 @@ fn names_that_cannot_be_are_refused_all_at_once() {
     );
     let said = folder.fails(2, &["check"]);
     for expected in [
-        "l/watermark", "Invalid placeholder(s) in target_filename_pattern: {watermark}", "l/level", "l/none", "l/both", "l/format", "l/rows",
-        "l/target", "l/option", "sep",
+        "l/watermark",
+        "Invalid placeholder(s) in target_filename_pattern: {watermark}",
+        "l/level",
+        "l/none",
+        "l/both",
+        "l/format",
+        "l/rows",
+        "l/target",
+        "l/option",
+        "sep",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -215,7 +259,9 @@ fn exports_from_tables() {
         return;
     }
     let Some(server) = PostgresServer::shared() else { return };
-    server.psql(&format!("CREATE TABLE public.config_export_resource ({TABLE}); INSERT INTO public.config_export_resource VALUES {ROWS}"));
+    server.psql(&format!(
+        "CREATE TABLE public.config_export_resource ({TABLE}); INSERT INTO public.config_export_resource VALUES {ROWS}"
+    ));
     let postgres = format!("{{type: postgres, url: \"{}\"}}", server.url());
     for (connection, table) in [
         ("{type: duckdb, path: config.duckdb}", "config_resource_export"),
@@ -227,7 +273,10 @@ fn exports_from_tables() {
              exports_from: {{connection: definitions, table: {table}}}\ndefaults: {{manifest: false}}\n"
         ));
         folder.write("data/ten.csv", "id,name\n1,x\n2,y\n");
-        folder.duckdb("config.duckdb", &format!("CREATE TABLE config_resource_export ({TABLE}); INSERT INTO config_resource_export VALUES {ROWS}"));
+        folder.duckdb(
+            "config.duckdb",
+            &format!("CREATE TABLE config_resource_export ({TABLE}); INSERT INTO config_resource_export VALUES {ROWS}"),
+        );
         folder.python(
             "import duckdb, deltalake\nt = duckdb.connect('config.duckdb').sql('FROM config_resource_export').to_arrow_table()\n\
              deltalake.write_deltalake('definitions/config_export_resource', t)",
@@ -235,9 +284,13 @@ fn exports_from_tables() {
         let summary = folder.json(&["run", "--run-date", "2025-01-01"]);
         assert_eq!(summary["total_exports"], 2, "{connection}: {summary}");
         // What a lakehouse is given lies below its Files.
-        let files: Vec<String> = folder.names("target").into_iter().filter(|name| !name.ends_with("manifest.json")).collect();
+        let files: Vec<String> =
+            folder.names("target").into_iter().filter(|name| !name.ends_with("manifest.json")).collect();
         assert_eq!(files, ["Files/a/a.csv.gz", "Files/c/c.parquet"], "{connection}");
-        assert_eq!(folder.python("import gzip; print(gzip.open('target/Files/a/a.csv.gz').read())").trim(), r"b'1\n2\n'");
+        assert_eq!(
+            folder.python("import gzip; print(gzip.open('target/Files/a/a.csv.gz').read())").trim(),
+            r"b'1\n2\n'"
+        );
     }
 }
 
@@ -262,6 +315,12 @@ fn the_state_may_be_in_postgres() {
     assert!(!folder.path().join(".outport").exists(), "nothing is kept beside the project");
     // Others read the documented tables.
     let psql = |sql: &str| server.psql(&format!("\\c outport_state\n{sql}"));
-    assert_eq!(psql("SELECT string_agg(export_state || rows_exported, ' ' ORDER BY started_at) FROM log_resource_export"), "success2 success1");
-    assert_eq!(psql("SELECT string_agg(watermark_value, ' ' ORDER BY updated_at) FROM log_resource_export_watermark"), "2 3");
+    assert_eq!(
+        psql("SELECT string_agg(export_state || rows_exported, ' ' ORDER BY started_at) FROM log_resource_export"),
+        "success2 success1"
+    );
+    assert_eq!(
+        psql("SELECT string_agg(watermark_value, ' ' ORDER BY updated_at) FROM log_resource_export_watermark"),
+        "2 3"
+    );
 }

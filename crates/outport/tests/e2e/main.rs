@@ -8,8 +8,8 @@ mod support;
 #[allow(dead_code, reason = "its other tests use all of it")]
 mod postgres_server;
 
-mod incremental;
 mod groups;
+mod incremental;
 mod kill;
 mod layouts;
 mod period;

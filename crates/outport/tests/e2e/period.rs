@@ -32,7 +32,8 @@ fn export(name: &str, column: &str, start: &str, end: &str) -> String {
 }
 
 fn ids(folder: &Folder, path: &str) -> Vec<i64> {
-    let mut ids: Vec<i64> = folder.lines(&format!("out/{path}.csv"))[1..].iter().map(|line| line.parse().unwrap()).collect();
+    let mut ids: Vec<i64> =
+        folder.lines(&format!("out/{path}.csv"))[1..].iter().map(|line| line.parse().unwrap()).collect();
     ids.sort_unstable();
     ids
 }
@@ -125,7 +126,11 @@ fn consecutive_days_tile() {
          FROM (SELECT unnest(generate_series(TIMESTAMPTZ '2025-04-01 00:00:00', TIMESTAMPTZ '2025-04-12 23:30:00', INTERVAL 30 MINUTE)) AS t \
          UNION ALL SELECT unnest(generate_series(TIMESTAMPTZ '2025-04-01 23:59:59.999999', TIMESTAMPTZ '2025-04-12 23:59:59.999999', INTERVAL 1 DAY)))",
     );
-    let all: i64 = folder.python("import duckdb\nprint(duckdb.connect('shop.duckdb').sql('SELECT count(*) FROM ticks').fetchone()[0])").trim().parse().unwrap();
+    let all: i64 = folder
+        .python("import duckdb\nprint(duckdb.connect('shop.duckdb').sql('SELECT count(*) FROM ticks').fetchone()[0])")
+        .trim()
+        .parse()
+        .unwrap();
     assert!(all > 580, "{all}");
     let mut seen: BTreeMap<(&str, i64), u32> = BTreeMap::new();
     for day in 1..=12 {

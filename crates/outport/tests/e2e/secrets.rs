@@ -27,8 +27,11 @@ const CALLS: &[&[&str]] = &[
 ];
 
 /// Calls that fail where the database cannot be reached.
-const FAILING: &[&[&str]] =
-    &[&["plan", "-vv"], &["run", "-vv", "--run-date", "2025-01-01"], &["conns", "discover", "shop", "--log-format", "json", "-vv"]];
+const FAILING: &[&[&str]] = &[
+    &["plan", "-vv"],
+    &["run", "-vv", "--run-date", "2025-01-01"],
+    &["conns", "discover", "shop", "--log-format", "json", "-vv"],
+];
 
 #[test]
 fn secrets_show_up_nowhere() {
@@ -37,7 +40,10 @@ fn secrets_show_up_nowhere() {
     let url = |password: &str, port: u16| format!("postgres://canary:{password}@127.0.0.1:{port}/with_password");
     server.psql(&format!("CREATE ROLE canary LOGIN PASSWORD '{PASSWORD}'"));
     server.psql("CREATE DATABASE with_password OWNER canary");
-    server.psql(&format!("\\c {}\nCREATE SCHEMA s; CREATE TABLE s.birds AS SELECT generate_series(1, 10) AS id", url(PASSWORD, server.port)));
+    server.psql(&format!(
+        "\\c {}\nCREATE SCHEMA s; CREATE TABLE s.birds AS SELECT generate_series(1, 10) AS id",
+        url(PASSWORD, server.port)
+    ));
 
     let works = project(&url(PASSWORD, server.port), &bucket.options("key", KEY));
     let called = look_everywhere(&works, CALLS);
@@ -49,7 +55,8 @@ fn secrets_show_up_nowhere() {
         check(&path, &bytes);
     }
 
-    let unreachable = project(&url(PASSWORD, server.port), &bucket.options("key", KEY).replace("127.0.0.1", "127.0.0.2"));
+    let unreachable =
+        project(&url(PASSWORD, server.port), &bucket.options("key", KEY).replace("127.0.0.1", "127.0.0.2"));
     look_everywhere(&unreachable, &[&["conns", "test", "drop", "-vv"]]);
 
     // The password is wrong, the server is not there, the port is none: the URL stands in no message.
@@ -126,7 +133,9 @@ fn look_everywhere(folder: &Folder, calls: &[&[&str]]) -> Vec<Called> {
 fn check(place: &str, bytes: &[u8]) {
     for secret in [PASSWORD, KEY] {
         let found = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
-        let around = |at: usize| String::from_utf8_lossy(&bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())]).into_owned();
+        let around = |at: usize| {
+            String::from_utf8_lossy(&bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())]).into_owned()
+        };
         assert_eq!(found.map(around), None, "{place}");
     }
 }

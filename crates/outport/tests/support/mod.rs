@@ -109,7 +109,8 @@ impl Folder {
 
     /// A text file.
     pub(crate) fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}; there is {:?}", self.names("")))
+        std::fs::read_to_string(self.path().join(name))
+            .unwrap_or_else(|e| panic!("{name}: {e}; there is {:?}", self.names("")))
     }
 
     /// The lines of a text file.
@@ -166,7 +167,12 @@ pub(crate) fn finish(child: Child) -> Called {
 /// An environment with nothing but what a program needs to start.
 pub(crate) fn clean(command: &mut Command, folder: &Path) {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    command.current_dir(folder).env_clear().env("PATH", path).env("HOME", folder).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
 }
 
 /// Python with the readers that check files; `None`, said loudly, where it is missing.
