@@ -43,7 +43,8 @@ for folder, _, names in os.walk('out'):
         path = os.path.relpath(os.path.join(folder, name), 'out')
         with open(os.path.join(folder, name), 'rb') as f:
             found[path] = rows(name, f.read()) if not name.endswith(('.done', '_manifest.json')) else name[-5:]
-print(json.dumps(found, sort_keys=True, separators=(',', ':')))
+print(json.dumps(found, sort_keys=True, separators=(',', ':')), flush=True)
+os._exit(0)  # pyarrow's threads now and then outlive the interpreter, and abort it
 "#;
 
 /// Exports of ten rows with these settings each, by name.
