@@ -24,6 +24,7 @@ pub use schema::json_schema;
 use crate::environment::Environment;
 use crate::error::suggestion;
 use crate::export::{Definition, Export, ExportKey, Vocabulary};
+use crate::placeholder;
 use crate::{Error, ErrorKind, Result};
 use interpolate::ReadFile;
 use node::{Key, Node, Origin, Position, Value};
@@ -317,6 +318,19 @@ pub fn check_exports(exports: Vec<Unchecked>, vocabulary: &Vocabulary) -> Result
             );
         }
     }
+    for (index, export) in checked.iter().enumerate() {
+        if let Some(first) = checked[..index].iter().find(|other| other.key != export.key && same_target(other, export))
+        {
+            errors.push(
+                Error::new(
+                    ErrorKind::Config,
+                    format!("exports \"{}\" and \"{}\" would write the same file", first.key, export.key),
+                )
+                .hint("give them different target_path or name patterns, or use {export_name} in them")
+                .at(export.position.location()),
+            );
+        }
+    }
     if !errors.is_empty() {
         return Err(all(errors));
     }
@@ -324,6 +338,25 @@ pub fn check_exports(exports: Vec<Unchecked>, vocabulary: &Vocabulary) -> Result
         (&a.key.group, a.execution_group, &a.key.name).cmp(&(&b.key.group, b.execution_group, &b.key.name))
     });
     Ok(checked)
+}
+
+/// Whether two exports would write the same file in every run. What depends on dates shows only in a plan.
+fn same_target(a: &Export, b: &Export) -> bool {
+    let own = |template: &str| {
+        (placeholder::uses(template, "export_name") && a.key.name != b.key.name)
+            || (placeholder::uses(template, "export_group_name") && a.key.group != b.key.group)
+            || placeholder::uses(template, "run_id")
+    };
+    let file = |export: &Export| export.file_name.clone().unwrap_or_else(|| "{export_name}_{timestamp}".to_owned());
+    a.active
+        && b.active
+        && a.target == b.target
+        && a.target_path.trim_matches('/') == b.target_path.trim_matches('/')
+        && file(a) == file(b)
+        && a.compressed_name == b.compressed_name
+        && !own(&a.target_path)
+        && !own(&file(a))
+        && !a.compressed_name.as_deref().is_some_and(own)
 }
 
 fn all(errors: Vec<Error>) -> Error {

@@ -256,6 +256,18 @@ fn a_definition_table_is_checked_like_a_file() {
 }
 
 #[test]
+fn exports_of_one_file_are_refused_before_anything_runs() {
+    let two = |fields: &str| {
+        let one = format!("source: lake, source_table: t, target: drop, target_path: p, file_format: csv{fields}");
+        exports(&format!("exports:\n  a/x: {{{one}}}\n  b/y: {{{one}}}\n"))
+    };
+    let error = two(", target_filename_pattern: \"o_{run_date:%Y}.csv\"").unwrap_err();
+    assert!(error.to_string().contains("exports \"a/x\" and \"b/y\" would write the same file"), "{error}");
+    assert_eq!(two("").unwrap().len(), 2);
+    assert_eq!(two(", target_filename_pattern: \"{export_group_name}.csv\"").unwrap().len(), 2);
+}
+
+#[test]
 fn keys_that_stand_twice_and_unknown_sections_are_errors() {
     assert!(
         project("outport.yml", "state: a\nstate: b\n").unwrap_err().to_string().contains("key \"state\" stands twice")

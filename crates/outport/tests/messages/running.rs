@@ -23,10 +23,28 @@ fn two_exports_with_one_target_are_refused() {
   a/two: {source_table: cities, target_filename_pattern: x.csv}
 ",
     );
-    check!("one_target_plan", folder.run("plan -q"));
+    for command in ["check", "plan -q", "run -q"] {
+        let said = folder.run(command);
+        assert!(said.starts_with("exit 2\n"), "{said}");
+        assert!(said.contains("exports \"a/one\" and \"a/two\" would write the same file"), "{said}");
+    }
+}
+
+#[test]
+fn two_exports_whose_names_meet_today_are_refused() {
+    let folder = Folder::with_exports(
+        "  a/one: {source_table: cities, target_filename_pattern: 'x_{run_date:%Y}.csv'}
+  a/two: {source_table: cities, target_filename_pattern: 'x_{process_date:%Y}.csv'}
+",
+    );
+    let said = folder.run("plan -q");
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("exports \"a/one\" and \"a/two\" would both write \"out/x_"),
+        "{said}"
+    );
     // Whichever comes first has the name.
     let said = folder.run("run -q");
-    assert!(said.starts_with("exit 5\n") && said.contains("would both write \"out/x.csv\" on drop"), "{said}");
+    assert!(said.starts_with("exit 5\n") && said.contains("would both write \"out/x_"), "{said}");
 }
 
 #[test]
