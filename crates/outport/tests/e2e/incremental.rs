@@ -15,7 +15,6 @@ use outport_core::manifest::Provenance;
 use outport_core::plan::Plan;
 use outport_core::source::{Source, SourceCaps};
 use outport_core::{Batches, Context, Result};
-use outport_runtime::systems::Systems as _;
 use outport_runtime::{Parameters, process_exports};
 
 use crate::postgres_server::PostgresServer;
