@@ -32,8 +32,8 @@ impl Format for Csv {
         }
     }
 
-    fn fidelity(&self, data_type: &DataType, _: &FormatOptions) -> Fidelity {
-        match data_type {
+    fn fidelity(&self, field: &Field, _: &FormatOptions) -> Fidelity {
+        match field.data_type() {
             DataType::Interval(_) => Fidelity::Refused("cast it to text".to_owned()),
             DataType::List(_) => Fidelity::Lossy("becomes JSON text".to_owned()),
             _ => Fidelity::Exact,
