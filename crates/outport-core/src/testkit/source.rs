@@ -3,7 +3,7 @@
 //! An implementation provides a [`SourceFixture`] over a real system and calls [`all`], or the single checks where it wants
 //! one test each. Checks panic with what was expected and found, as assertions do.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn conforms() {
 //!     testkit::source::all(&MyFixture::start().await).await;

@@ -121,7 +121,10 @@ impl Folder {
     /// The watermark of an export as text; empty where there is none.
     pub(crate) fn watermark(&self, export: &str) -> String {
         let table = self.json(&["watermark", "get", export]);
-        table[0]["watermark"].as_str().unwrap_or_else(|| panic!("{table}")).to_owned()
+        match &table[0]["watermark"] {
+            serde_json::Value::Null => String::new(),
+            value => value.as_str().unwrap_or_else(|| panic!("{table}")).to_owned(),
+        }
     }
 
     /// Runs Python in this folder and returns what it printed.
