@@ -121,7 +121,8 @@ pub struct FileReceipt {
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
-    /// The SHA-256 of its bytes, lowercase hexadecimal.
+    /// The SHA-256 of its bytes, lowercase hexadecimal; empty where the destination was told to leave it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
     /// The names inside it, for archives.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -64,6 +64,7 @@ struct Setup {
     provenance: Provenance,
     temporary: PathBuf,
     open_files: usize,
+    checksums: bool,
 }
 
 /// Files that are open at once in a partitioned export, unless said otherwise.
@@ -87,6 +88,7 @@ impl FileDestination {
             provenance: Provenance::default(),
             temporary: temporary.into(),
             open_files: OPEN_FILES,
+            checksums: true,
         };
         Ok(Self { setup: Arc::new(setup) })
     }
@@ -106,6 +108,12 @@ impl FileDestination {
     /// Who and what is exported, for the manifest. The run id in it is that of the context, always.
     pub fn with_provenance(mut self, provenance: Provenance) -> Self {
         Arc::make_mut(&mut self.setup).provenance = provenance;
+        self
+    }
+
+    /// Leaves the files' SHA-256 out of the receipt: for runs without manifest and journal, where nobody would read it.
+    pub fn without_checksums(mut self) -> Self {
+        Arc::make_mut(&mut self.setup).checksums = false;
         self
     }
 

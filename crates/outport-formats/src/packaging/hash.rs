@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 /// A writer that hashes and counts what passes through it.
 pub struct Sha256Writer<W> {
     inner: W,
-    hash: Sha256,
+    hash: Option<Sha256>,
     bytes: u64,
 }
 
@@ -16,14 +16,19 @@ pub struct Sha256Writer<W> {
 pub struct Hashed {
     /// Their number.
     pub bytes: u64,
-    /// Their SHA-256 in lowercase hex.
+    /// Their SHA-256 in lowercase hex; empty where they were only counted.
     pub sha256: String,
 }
 
 impl<W: Write> Sha256Writer<W> {
     /// Hashes what is written to `inner` through it.
     pub fn new(inner: W) -> Self {
-        Self { inner, hash: Sha256::new(), bytes: 0 }
+        Self { inner, hash: Some(Sha256::new()), bytes: 0 }
+    }
+
+    /// Counts what is written to `inner` through it, without hashing.
+    pub fn counting(inner: W) -> Self {
+        Self { inner, hash: None, bytes: 0 }
     }
 
     /// The number of bytes so far.
@@ -38,14 +43,16 @@ impl<W: Write> Sha256Writer<W> {
 
     /// The writer inside, and what went by.
     pub fn finish(self) -> (W, Hashed) {
-        (self.inner, Hashed { bytes: self.bytes, sha256: hex::encode(self.hash.finalize()) })
+        (self.inner, Hashed { bytes: self.bytes, sha256: self.hash.map(|hash| hex::encode(hash.finalize())).unwrap_or_default() })
     }
 }
 
 impl<W: Write> Write for Sha256Writer<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buffer)?;
-        self.hash.update(&buffer[..written]);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buffer[..written]);
+        }
         self.bytes += written as u64;
         Ok(written)
     }

@@ -184,9 +184,10 @@ fn destination(args: &args::Copy, systems: &Systems, run_id: Uuid) -> Result<Fil
     };
     let provenance = Provenance { run_id, export: "copy".to_owned(), ..Provenance::default() };
     let store = systems.open_store(folder, &BTreeMap::new())?;
-    Ok(FileDestination::new(store, format, layout, systems.temporary())?
+    let destination = FileDestination::new(store, format, layout, systems.temporary())?
         .with_options(options)
-        .with_provenance(provenance))
+        .with_provenance(provenance);
+    Ok(if args.manifest { destination } else { destination.without_checksums() })
 }
 
 /// Folder and name of a path or URL.

@@ -367,7 +367,7 @@ impl Writer {
             }
             (Place::Remote(_), None) => return Err(Error::new(ErrorKind::Internal, "a bucket without uploads")),
         };
-        Ok(Sha256Writer::new(sink))
+        Ok(if self.job.setup.checksums { Sha256Writer::new(sink) } else { Sha256Writer::counting(sink) })
     }
 
     /// A guess of a file's size from what was written so far and how many rows the source expects; 0 for none.
