@@ -43,7 +43,13 @@ impl<W: Write> Sha256Writer<W> {
 
     /// The writer inside, and what went by.
     pub fn finish(self) -> (W, Hashed) {
-        (self.inner, Hashed { bytes: self.bytes, sha256: self.hash.map(|hash| hex::encode(hash.finalize())).unwrap_or_default() })
+        (
+            self.inner,
+            Hashed {
+                bytes: self.bytes,
+                sha256: self.hash.map(|hash| hex::encode(hash.finalize())).unwrap_or_default(),
+            },
+        )
     }
 }
 
