@@ -30,7 +30,7 @@ impl Folder {
 
     /// Writes a configuration with these exports, each line indented already.
     pub(crate) fn exports(&self, exports: &str) {
-        self.write("outport.yml", &format!("{HEAD}exports:\n{exports}"));
+        self.write("outport.yml", format!("{HEAD}exports:\n{exports}"));
     }
 
     pub(crate) fn path(&self) -> &Path {
