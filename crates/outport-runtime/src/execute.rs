@@ -214,9 +214,15 @@ impl Run<'_> {
             return Ok(done.clone());
         }
         self.call.state.planned(plan).await?;
-        if self.keeps_last(plan).await? {
-            tracing::info!("nothing is new, and the files of the last run that found rows stay");
-            return self.close(plan, Receipt::default()).await;
+        if let Some(rows) = self.replaced_increment(plan).await? {
+            if plan.nothing_new && self.export.on_empty != OnEmpty::Fail {
+                tracing::info!("nothing is new, and the files of the last run that found rows stay");
+                return self.close(plan, Receipt::default()).await;
+            }
+            // After a reset everything is exported anew, and nothing is missed.
+            if plan.bounds.watermark_old.is_some() {
+                self.warn_about_replaced(rows);
+            }
         }
         if let Some(rows) = plan.estimated_rows {
             self.context.progress.rows_estimate.store(rows, std::sync::atomic::Ordering::Relaxed);
@@ -252,15 +258,28 @@ impl Run<'_> {
         self.call.parameters.is_retry || (keeps && same_names(plan, paths.chain(receipt.manifest.as_deref())))
     }
 
-    /// Whether this run has no rows, and its empty file would replace the increment before: a second call on one run date.
-    async fn keeps_last(&self, plan: &Plan) -> Result<bool> {
-        let reads_again = matches!(self.export.rows, Rows::Incremental { lookback: Some(_), .. });
-        if !plan.nothing_new || reads_again || self.export.on_empty == OnEmpty::Fail {
-            return Ok(false);
-        }
+    /// The rows of the increment before, where this run would replace its files: a second call on one run date. They lie behind
+    /// the watermark, so that the new files do not hold them, unless a lookback reads them again.
+    async fn replaced_increment(&self, plan: &Plan) -> Result<Option<u64>> {
+        let Rows::Incremental { lookback: None, .. } = self.export.rows else { return Ok(None) };
         let runs = self.call.state.runs_of(&self.export.key, LATEST).await?;
         let last = runs.iter().find(|run| run.rows_exported.is_some_and(|rows| rows > 0));
-        Ok(last.is_some_and(|run| same_names(plan, run.file_paths.iter().map(String::as_str))))
+        let replaced = last.filter(|run| same_names(plan, run.file_paths.iter().map(String::as_str)));
+        Ok(replaced.and_then(|run| run.rows_exported).and_then(|rows| u64::try_from(rows).ok()))
+    }
+
+    fn warn_about_replaced(&self, rows: u64) {
+        if self.export.if_exists == IfExists::Overwrite {
+            let warning = Warning {
+                code: "increment_replaced".to_owned(),
+                column: None,
+                message:
+                    "rows of the increment before are not in the files that replace it; use {process_date} in the \
+                          names, or if_exists: version"
+                        .to_owned(),
+            };
+            self.context.warnings.add(warning, rows);
+        }
     }
 
     fn warn_about_nulls(&self, plan: &Plan) {

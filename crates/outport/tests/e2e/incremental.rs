@@ -68,6 +68,28 @@ fn each_run_takes_what_is_new() {
 }
 
 #[test]
+fn an_increment_that_replaces_another_is_a_warning() {
+    let folder = Folder::new(CONFIG);
+    orders(&folder, &[("1", "a"), ("2", "b")]);
+    run(&folder, 1);
+    orders(&folder, &[("1", "a"), ("2", "b"), ("3", "c")]);
+    let summary = folder.json(&["run", "--run-date", "2025-01-01"]);
+    assert_eq!(rows(&folder, 1), ["3,c"]);
+    assert_eq!(summary["results"][0]["status"], "warning");
+    let warning = summary["results"][0]["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("rows of the increment before are not in the files that replace it")
+            && warning.ends_with("(2)"),
+        "{warning}"
+    );
+    // On another day nothing is replaced, and after a reset nothing is missed.
+    orders(&folder, &[("3", "c"), ("4", "d")]);
+    assert_eq!(folder.json(&["run", "--run-date", "2025-01-02"])["results"][0]["status"], "success");
+    folder.ok(&["watermark", "reset", "t/orders"]);
+    assert_eq!(folder.json(&["run", "--run-date", "2025-01-02"])["results"][0]["status"], "success");
+}
+
+#[test]
 fn no_new_rows_write_skip_or_fail() {
     for (policy, code, file) in [("write", 0, true), ("skip", 0, false), ("fail", 1, false)] {
         let folder = Folder::new(&CONFIG.replace("manifest: false", &format!("manifest: false, on_empty: {policy}")));
