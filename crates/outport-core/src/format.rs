@@ -172,6 +172,27 @@ pub struct DecodeSettings {
     pub batch_rows: usize,
 }
 
+impl DecodeSettings {
+    /// The places of the wanted columns in `file`, the schema of the file called `name`: the named columns, else those of the
+    /// given schema, else all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] with the nearest name for a column that the file does not have.
+    pub fn places(&self, name: &str, file: &arrow::datatypes::Schema) -> Result<Vec<usize>> {
+        let find = |wanted: &str| {
+            file.index_of(wanted).map_err(|_| {
+                Error::new(ErrorKind::NotFound, format!("{name} has no column \"{wanted}\""))
+                    .hint(crate::error::suggestion(wanted, file.fields().iter().map(|f| f.name().as_str())))
+            })
+        };
+        match (&self.columns, &self.schema) {
+            (Some(columns), _) => columns.iter().map(|column| find(column)).collect(),
+            (None, Some(schema)) => schema.fields().iter().map(|field| find(field.name())).collect(),
+            (None, None) => Ok((0..file.fields().len()).collect()),
+        }
+    }
+}
+
 /// Encodes one file: start, any number of chunks in order, finish.
 pub trait Encoder: Send {
     /// How large a chunk should be: one is encoded by one thread, and a chunk of Parquet is a row group.

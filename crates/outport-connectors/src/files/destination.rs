@@ -43,7 +43,7 @@ use outport_formats::packaging::{Wrapping, check_level};
 use super::store::Store;
 
 pub(crate) use naming::temporary_owner;
-pub(crate) use recover::{remove_unpublished, sha256};
+pub(crate) use recover::sha256;
 
 /// Writes batches as files of one format into one store.
 ///

@@ -8,10 +8,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use outport_core::Result;
-use outport_core::destination::Intent;
 use uuid::Uuid;
 
-use super::destination::{remove_unpublished, temporary_owner};
+use super::destination::temporary_owner;
 use super::store::{Found, Store};
 
 /// A hidden file, and the run that it belongs to.
@@ -51,9 +50,4 @@ pub async fn remove(store: &Store, leftovers: &[Leftover]) -> Result<(u64, u64)>
         }
     }
     Ok((files, bytes))
-}
-
-/// Removes the hidden files and aborts the uploads that an intent names; returns what was removed. What is published stays.
-pub async fn discard(store: &Store, intent: &Intent) -> Result<Vec<String>> {
-    remove_unpublished(store, intent).await
 }

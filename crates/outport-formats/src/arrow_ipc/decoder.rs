@@ -43,17 +43,7 @@ struct Shape {
 
 impl Shape {
     fn new(name: &str, file: &Schema, settings: &DecodeSettings) -> Result<Self> {
-        let find = |wanted: &str| {
-            file.fields().iter().position(|field| field.name() == wanted).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("{name} has no column \"{wanted}\""))
-                    .hint(outport_core::error::suggestion(wanted, file.fields().iter().map(|f| f.name().as_str())))
-            })
-        };
-        let columns: Vec<usize> = match (&settings.columns, &settings.schema) {
-            (Some(columns), _) => columns.iter().map(|column| find(column)).collect::<Result<_>>()?,
-            (None, Some(schema)) => schema.fields().iter().map(|field| find(field.name())).collect::<Result<_>>()?,
-            (None, None) => (0..file.fields().len()).collect(),
-        };
+        let columns = settings.places(name, file)?;
         let fields = columns.iter().map(|at| {
             let field = &file.fields()[*at];
             let given = settings.schema.as_ref().and_then(|schema| schema.fields().find(field.name()));

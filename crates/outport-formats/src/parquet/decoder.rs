@@ -213,17 +213,7 @@ fn project(
     settings: &DecodeSettings,
 ) -> Result<(ProjectionMask, Vec<usize>, SchemaRef)> {
     let file = metadata.schema();
-    let find = |wanted: &str| {
-        file.fields().iter().position(|field| field.name() == wanted).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("{name} has no column \"{wanted}\""))
-                .hint(outport_core::error::suggestion(wanted, file.fields().iter().map(|f| f.name().as_str())))
-        })
-    };
-    let columns: Vec<usize> = match (&settings.columns, &settings.schema) {
-        (Some(columns), _) => columns.iter().map(|column| find(column)).collect::<Result<_>>()?,
-        (None, Some(schema)) => schema.fields().iter().map(|field| find(field.name())).collect::<Result<_>>()?,
-        (None, None) => (0..file.fields().len()).collect(),
-    };
+    let columns = settings.places(name, file)?;
     let fields: Vec<_> = columns
         .iter()
         .map(|at| {

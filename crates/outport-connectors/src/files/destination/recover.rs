@@ -47,7 +47,7 @@ pub(super) async fn recover(store: &Store, intent: &Intent, context: &Context) -
 }
 
 /// Removes hidden files and aborts uploads; returns what was removed. Final paths are not touched.
-pub(crate) async fn remove_unpublished(store: &Store, intent: &Intent) -> Result<Vec<String>> {
+pub(super) async fn remove_unpublished(store: &Store, intent: &Intent) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     if let Some(path) = intent.temporary.first() {
         // The names that were written down may be fewer than those that were used: the folder tells.
