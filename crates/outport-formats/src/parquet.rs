@@ -4,6 +4,7 @@
 //! large and has an offset index. How each column is encoded is decided from a sample of its values, so that no dictionary is begun that
 //! has to be given up again (`encodings.rs`).
 
+mod column;
 mod decoder;
 mod encoder;
 mod encodings;

@@ -23,6 +23,7 @@ mod partition;
 mod pipeline;
 mod publish;
 mod recover;
+mod sequential;
 mod spill;
 mod summary;
 mod upload;

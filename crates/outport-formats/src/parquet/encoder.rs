@@ -18,6 +18,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, TypePtr};
 
+use super::column::{self, ColumnChunk};
 use super::encodings::{self, Choice};
 use super::options::{BloomColumns, Options};
 use super::types;
@@ -37,6 +38,23 @@ pub(super) struct ParquetEncoder {
     // Writes into a buffer of its own, which is emptied after every call, as `out` is only lent.
     writer: SerializedFileWriter<Vec<u8>>,
     chunks: Arc<RowGroups>,
+}
+
+/// A column chunk that waits for its row group's turn.
+enum Encoded {
+    Stock(ArrowColumnChunk),
+    Bytes(ColumnChunk),
+}
+
+impl Encoded {
+    /// Its size in bytes.
+    fn len(&self) -> usize {
+        let close = match self {
+            Self::Stock(chunk) => chunk.close(),
+            Self::Bytes(chunk) => &chunk.close,
+        };
+        usize::try_from(close.bytes_written).unwrap_or(usize::MAX)
+    }
 }
 
 /// Encodes row groups, on any thread.
@@ -86,7 +104,7 @@ impl Encoder for ParquetEncoder {
 
     fn append(&mut self, chunk: Chunk, out: &mut dyn Write) -> Result<()> {
         let columns = match chunk.payload {
-            Payload::Opaque(payload, _) => payload.downcast::<Vec<ArrowColumnChunk>>().ok(),
+            Payload::Opaque(payload, _) => payload.downcast::<Vec<Encoded>>().ok(),
             Payload::Bytes(_) => None,
         };
         let Some(columns) = columns else {
@@ -97,7 +115,11 @@ impl Encoder for ParquetEncoder {
         }
         let mut group = self.writer.next_row_group().map_err(encode_error)?;
         for column in *columns {
-            column.append_to_row_group(&mut group).map_err(encode_error)?;
+            match column {
+                Encoded::Stock(chunk) => chunk.append_to_row_group(&mut group),
+                Encoded::Bytes(ColumnChunk { bytes, close }) => group.append_column(&bytes, close),
+            }
+            .map_err(encode_error)?;
         }
         group.close().map_err(encode_error)?;
         self.drain(out)
@@ -112,31 +134,38 @@ impl Encoder for ParquetEncoder {
 impl ChunkEncoder for RowGroups {
     fn encode(&self, batches: &[RecordBatch]) -> Result<Chunk> {
         let columns = self.stored_columns(batches)?;
-        let properties = self.properties_for(&columns);
+        let choices = encodings::choose(&self.parquet, &columns, &self.options);
+        let properties = self.properties_for(&choices);
         // The factory takes its properties from a file writer; this one exists for nothing else.
-        let holder = SerializedFileWriter::new(std::io::sink(), self.root.clone(), properties).map_err(encode_error)?;
+        let holder =
+            SerializedFileWriter::new(std::io::sink(), self.root.clone(), properties.clone()).map_err(encode_error)?;
         let factory = ArrowRowGroupWriterFactory::new(&holder, self.stored.clone());
         let mut writers = factory.create_column_writers(0).map_err(encode_error)?.into_iter();
+        let missing = || Error::new(ErrorKind::Internal, "a column has no writer");
         let mut encoded = Vec::with_capacity(self.parquet.num_columns());
         for (field, arrays) in self.stored.fields().iter().zip(columns) {
+            let leaf = self.parquet.column(encoded.len());
+            if column::writes(&leaf, field.data_type(), &properties) {
+                writers.next().ok_or_else(missing)?;
+                let choice = choices[encoded.len()];
+                encoded.push(Encoded::Bytes(column::encode(&leaf, &arrays, choice, &properties, &self.options)?));
+                continue;
+            }
             let mut leaf_writers = Vec::new();
             for array in &arrays {
                 for (at, leaf) in compute_leaves(field, array).map_err(encode_error)?.iter().enumerate() {
                     if at == leaf_writers.len() {
-                        leaf_writers.push(
-                            writers.next().ok_or_else(|| Error::new(ErrorKind::Internal, "a column has no writer"))?,
-                        );
+                        leaf_writers.push(writers.next().ok_or_else(missing)?);
                     }
                     leaf_writers[at].write(leaf).map_err(encode_error)?;
                 }
             }
             for writer in leaf_writers {
-                encoded.push(writer.close().map_err(encode_error)?);
+                encoded.push(Encoded::Stock(writer.close().map_err(encode_error)?));
             }
         }
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        let bytes =
-            encoded.iter().map(|column| usize::try_from(column.close().bytes_written).unwrap_or(usize::MAX)).sum();
+        let bytes = encoded.iter().map(Encoded::len).sum();
         Ok(Chunk { rows, payload: Payload::Opaque(Box::new(encoded), bytes) })
     }
 }
@@ -164,11 +193,11 @@ impl RowGroups {
         Ok(columns)
     }
 
-    fn properties_for(&self, columns: &[Vec<ArrayRef>]) -> WriterPropertiesPtr {
+    fn properties_for(&self, choices: &[Choice]) -> WriterPropertiesPtr {
         let mut builder = self.properties.clone().into_builder();
-        for (at, choice) in encodings::choose(&self.parquet, columns, &self.options).into_iter().enumerate() {
+        for (at, choice) in choices.iter().enumerate() {
             let path = self.parquet.column(at).path().clone();
-            builder = match choice {
+            builder = match *choice {
                 Choice::Dictionary => builder.set_column_dictionary_enabled(path, true),
                 Choice::Direct(encoding) => {
                     builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding)

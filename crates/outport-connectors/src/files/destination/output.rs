@@ -1,7 +1,7 @@
 //! The bytes of one file on their way out: hashed, counted, into a temporary file, an upload, or a spill until there is a name.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use outport_core::destination::Upload;
@@ -9,19 +9,15 @@ use outport_core::{Error, ErrorKind, Result};
 use outport_formats::packaging::{Block, Packager, Sha256Writer};
 use tokio::task::JoinHandle;
 
+use super::sequential::SequentialFile;
 use super::spill::{BlockSpill, Spill};
 use super::upload::{Uploader, Uploading};
 use crate::files::store::failed;
 
-/// Small writes are gathered to this many bytes.
-const BUFFER: usize = 1 << 20;
-/// After so many bytes the system is asked to bring them to the disk, so that the last wait is short.
-const SYNC_EVERY: u64 = 64 << 20;
-
 /// Where the bytes go.
 pub(super) enum Sink {
     /// A hidden file beside its final place.
-    Local { file: BufWriter<File>, path: PathBuf, unsynced: u64 },
+    Local { file: SequentialFile, path: PathBuf },
     /// They wait for a name.
     Waiting(Spill),
     /// An upload.
@@ -46,16 +42,14 @@ impl Sink {
     /// Creates the hidden file at `path`.
     pub(super) fn local(path: PathBuf) -> Result<Self> {
         let file = File::create(&path).map_err(|e| failed(ErrorKind::Write, e, &path))?;
-        Ok(Self::Local { file: BufWriter::with_capacity(BUFFER, file), path, unsynced: 0 })
+        Ok(Self::Local { file: SequentialFile::new(file), path })
     }
 
     /// All bytes are written; `alone` tells that no other file comes with this one.
     pub(super) fn finish(self, alone: bool) -> Result<Finished> {
         match self {
-            Self::Local { file, path, .. } => {
-                let wrong = |e| failed(ErrorKind::Write, e, &path);
-                let file = file.into_inner().map_err(|e| wrong(e.into_error()))?;
-                file.sync_all().map_err(wrong)?;
+            Self::Local { file, path } => {
+                file.finish().map_err(|e| failed(ErrorKind::Write, e, &path))?;
                 Ok(Finished::Local(path))
             }
             Self::Waiting(spill) => Ok(Finished::Waiting(spill)),
@@ -70,11 +64,8 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Local { file, path, unsynced } => {
-                let count =
-                    file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))?;
-                *unsynced += count as u64;
-                Ok(count)
+            Self::Local { file, path } => {
+                file.write(bytes).map_err(|e| io::Error::new(e.kind(), failed(ErrorKind::Write, e, path)))
             }
             Self::Waiting(spill) => spill.write(bytes),
             Self::Upload(uploader) => uploader.write(bytes).map(|()| bytes.len()).map_err(io::Error::other),
@@ -161,16 +152,5 @@ fn copy(error: &Error) -> Error {
     match error.causes() {
         causes if causes.is_empty() => copy,
         causes => copy.with_source(causes.join(": ")),
-    }
-}
-
-/// Starts bringing what was written to the disk, where much of it has gathered.
-pub(super) fn sync_some(output: &mut Output) -> Option<File> {
-    match output.get_mut() {
-        Sink::Local { file, unsynced, .. } if *unsynced >= SYNC_EVERY => {
-            *unsynced = 0;
-            file.get_ref().try_clone().ok()
-        }
-        _ => None,
     }
 }

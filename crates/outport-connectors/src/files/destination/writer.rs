@@ -1,7 +1,6 @@
 //! The one thread that appends: chunks in order, into the files they belong to.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,12 +9,10 @@ use outport_core::format::{Chunk, Encoder, Payload};
 use outport_core::layout::Part;
 use outport_core::{Error, ErrorKind, Result};
 use outport_formats::packaging::{Hashed, Packager, Sha256Writer, Wrapping};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::encode::{Body, Encoded, lost};
-use super::output::{Finished, Output, Sink, Target, sync_some, unwrapped};
+use super::output::{Finished, Output, Sink, Target, unwrapped};
 use super::partition::{Values, folder};
 use super::spill::{BlockSpill, Spill};
 use super::upload::{Uploader, Uploads};
@@ -70,12 +67,10 @@ pub(super) struct Writer {
     run_id: uuid::Uuid,
     stop: Cancel,
     progress: Arc<Progress>,
-    runtime: Handle,
     threads: usize,
     temporaries: u32,
     slots: HashMap<usize, Slot>,
     written: Vec<Written>,
-    syncing: Option<JoinHandle<()>>,
     bytes_before: u64,
 }
 
@@ -130,12 +125,10 @@ impl Writer {
             run_id,
             stop,
             progress,
-            runtime: Handle::current(),
             threads,
             temporaries: 0,
             slots: HashMap::new(),
             written: Vec::new(),
-            syncing: None,
             bytes_before: 0,
         }
     }
@@ -185,24 +178,7 @@ impl Writer {
         };
         part.rows += rows;
         self.progress.rows_written.fetch_add(rows, Ordering::Relaxed);
-        self.after_write(number);
         Ok(())
-    }
-
-    /// Counts what was written, and has it brought to the disk in the background.
-    fn after_write(&mut self, number: usize) {
-        let Some(slot) = self.slots.get_mut(&number) else { return };
-        let output = match (&mut slot.part, &mut slot.bundle) {
-            (Some(OpenPart { target: Target::Plain(output) | Target::Wrapped(_, output), .. }), _) => output,
-            (_, Some(bundle)) => &mut bundle.output,
-            _ => return,
-        };
-        let to_sync = sync_some(output);
-        if let Some(file) = to_sync
-            && self.syncing.as_ref().is_none_or(JoinHandle::is_finished)
-        {
-            self.syncing = Some(self.runtime.spawn_blocking(move || sync(&file)));
-        }
     }
 
     fn start_part(&mut self, number: usize) -> Result<()> {
@@ -451,11 +427,6 @@ impl Job {
             self.layout.path(&format!("{}/{file}", folder(values)))
         }
     }
-}
-
-/// Brings a file's bytes to the disk. An error shows again when the file is complete, so it is not lost here.
-fn sync(file: &File) {
-    let _ = file.sync_data();
 }
 
 fn no_part() -> Error {
