@@ -107,6 +107,8 @@ struct Writer<'a> {
     direct: Encoding,
     sink: TrackedWrite<Vec<u8>>,
     compressor: Compressor,
+    /// A page before compression; kept for its memory.
+    body: Vec<u8>,
     statistics: EnabledStatistics,
     bounds: Bounds,
     order: Order,
@@ -183,6 +185,7 @@ impl<'a> Writer<'a> {
             dictionary: choice == Choice::Dictionary,
             direct,
             sink: TrackedWrite::new(Vec::new()),
+            body: Vec::new(),
             compressor: Compressor::new(properties.compression(path))?,
             statistics: properties.statistics_enabled(path),
             bounds: Bounds::default(),
@@ -284,7 +287,7 @@ impl<'a> Writer<'a> {
         let mut encoded = Vec::with_capacity(page.keys.len() * usize::from(width) / 8 + 16);
         encoded.push(width);
         hybrid::encode(&page.keys, width, &mut encoded);
-        self.end_page(page, &encoded, self.properties.dictionary_data_page_encoding())
+        self.end_page(page, &encoded, &[], self.properties.dictionary_data_page_encoding())
     }
 
     /// The rows from `from` on value by value.
@@ -325,74 +328,62 @@ impl<'a> Writer<'a> {
 
     fn end_value_page(&mut self, page: &mut DataPage) -> Result<()> {
         let values = std::mem::take(&mut page.values);
-        if self.direct == Encoding::PLAIN {
-            self.end_page(page, &values, Encoding::PLAIN)?;
-        } else {
-            let mut encoded = Vec::with_capacity(values.len() + page.lengths.len() / 2 + 64);
-            delta::encode(&page.lengths, &mut encoded);
-            encoded.extend_from_slice(&values);
-            self.end_page(page, &encoded, Encoding::DELTA_LENGTH_BYTE_ARRAY)?;
+        let mut lengths = Vec::new();
+        if self.direct != Encoding::PLAIN {
+            delta::encode(&page.lengths, &mut lengths);
         }
+        self.end_page(page, &lengths, &values, self.direct)?;
         page.values = values;
         page.values.clear();
         Ok(())
     }
 
-    /// Levels and values as a compressed page; the page is empty afterwards.
-    fn end_page(&mut self, page: &mut DataPage, encoded: &[u8], encoding: Encoding) -> Result<()> {
+    /// Levels and the encoded values, which are `first` and `rest`, as a compressed page; the page is empty afterwards.
+    fn end_page(&mut self, page: &mut DataPage, first: &[u8], rest: &[u8], encoding: Encoding) -> Result<()> {
         self.index(page);
-        let mut levels = Vec::new();
-        if self.column.max_def_level() > 0 {
-            if page.levels.is_empty() {
-                hybrid::run(1, page.rows, 1, &mut levels);
-            } else {
-                hybrid::encode(&page.levels, 1, &mut levels);
-            }
+        let old = self.properties.writer_version() == WriterVersion::PARQUET_1_0;
+        let levels = self.levels(page);
+        self.body.clear();
+        if old && self.column.max_def_level() > 0 {
+            self.body.extend_from_slice(&length(levels.len()));
         }
+        self.body.extend_from_slice(&levels);
+        self.body.extend_from_slice(first);
+        self.body.extend_from_slice(rest);
         let count = u32::try_from(page.rows).unwrap_or(u32::MAX);
-        let (page_type, data_page) = match self.properties.writer_version() {
-            WriterVersion::PARQUET_1_0 => {
-                let mut body = Vec::with_capacity(4 + levels.len() + encoded.len());
-                if self.column.max_def_level() > 0 {
-                    body.extend_from_slice(&length(levels.len()));
-                    body.extend_from_slice(&levels);
-                }
-                body.extend_from_slice(encoded);
-                let size = body.len();
-                let buf = self.compressor.compress(&body)?.unwrap_or(body).into();
-                let (def_level_encoding, rep_level_encoding) = (Encoding::RLE, Encoding::RLE);
-                let page = Page::DataPage {
-                    buf,
-                    num_values: count,
-                    encoding,
-                    def_level_encoding,
-                    rep_level_encoding,
-                    statistics: None,
-                };
-                (PageType::DATA_PAGE, CompressedPage::new(page, size))
-            }
-            WriterVersion::PARQUET_2_0 => {
-                let size = levels.len() + encoded.len();
-                let def_levels_byte_len = u32::try_from(levels.len()).unwrap_or(u32::MAX);
-                // Values that the codec does not make smaller stay as they are.
-                let compressed = self.compressor.compress(encoded)?.filter(|bytes| bytes.len() < encoded.len());
-                let is_compressed = compressed.is_some();
-                levels.extend_from_slice(compressed.as_deref().unwrap_or(encoded));
-                let page = Page::DataPageV2 {
-                    buf: levels.into(),
-                    num_values: count,
-                    encoding,
-                    num_nulls: u32::try_from(page.nulls).unwrap_or(u32::MAX),
-                    num_rows: count,
-                    def_levels_byte_len,
-                    rep_levels_byte_len: 0,
-                    is_compressed,
-                    statistics: None,
-                };
-                (PageType::DATA_PAGE_V2, CompressedPage::new(page, size))
-            }
+        let (page_type, data_page) = if old {
+            let compressed = self.compressor.compress(&self.body)?;
+            let data_page = Page::DataPage {
+                buf: compressed.map_or_else(|| Bytes::copy_from_slice(&self.body), Bytes::from),
+                num_values: count,
+                encoding,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            };
+            (PageType::DATA_PAGE, data_page)
+        } else {
+            // Values that the codec does not make smaller stay as they are.
+            let encoded = &self.body[levels.len()..];
+            let compressed = self.compressor.compress(encoded)?.filter(|bytes| bytes.len() < encoded.len());
+            let buf = match &compressed {
+                Some(compressed) => [&levels[..], compressed].concat().into(),
+                None => Bytes::copy_from_slice(&self.body),
+            };
+            let data_page = Page::DataPageV2 {
+                buf,
+                num_values: count,
+                encoding,
+                num_nulls: u32::try_from(page.nulls).unwrap_or(u32::MAX),
+                num_rows: count,
+                def_levels_byte_len: u32::try_from(levels.len()).unwrap_or(u32::MAX),
+                rep_levels_byte_len: 0,
+                is_compressed: compressed.is_some(),
+                statistics: None,
+            };
+            (PageType::DATA_PAGE_V2, data_page)
         };
-        let place = self.append(data_page, page_type, encoding)?;
+        let place = self.append(CompressedPage::new(data_page, self.body.len()), page_type, encoding)?;
         self.data_offset.get_or_insert(place.start);
         if let Some(index) = &mut self.offset_index {
             index.append_row_count(page.rows as i64);
@@ -404,6 +395,19 @@ impl<'a> Writer<'a> {
         self.unencoded += page.unencoded;
         page.clear();
         Ok(())
+    }
+
+    /// The encoded definition levels of a page; nothing where the column has none.
+    fn levels(&self, page: &DataPage) -> Vec<u8> {
+        let mut levels = Vec::new();
+        if self.column.max_def_level() == 0 {
+            // A required column.
+        } else if page.levels.is_empty() {
+            hybrid::run(1, page.rows, 1, &mut levels);
+        } else {
+            hybrid::encode(&page.levels, 1, &mut levels);
+        }
+        levels
     }
 
     /// The page's entry in the column index.

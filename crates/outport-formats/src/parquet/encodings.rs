@@ -5,12 +5,12 @@
 //! values get a delta encoding, which is as cheap as plain, smaller, and leaves the codec less to do: of hex digests
 //! two times less, as lengths no longer interrupt the text.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{self as dt, ArrowPrimitiveType, DataType};
 use arrow::downcast_primitive_array;
+use hashbrown::{DefaultHashBuilder, HashSet};
 use parquet::basic::{Encoding, Type};
 use parquet::schema::types::SchemaDescriptor;
 
@@ -91,11 +91,12 @@ fn collect_leaves(array: &ArrayRef, leaves: &mut Vec<ArrayRef>) {
 /// The share of distinct values among the sampled ones that are not NULL; 0 where there are none.
 fn distinct(arrays: &[ArrayRef]) -> f64 {
     let mut seen = HashSet::with_capacity(SAMPLE);
+    let hasher = DefaultHashBuilder::default();
     let mut values = 0;
     each_sampled(arrays, |array, row| {
         if array.is_valid(row) {
             values += 1;
-            seen.insert(hash_value(array, row));
+            seen.insert(hash_value(array, row, &hasher));
         }
     });
     if values == 0 { 0.0 } else { seen.len() as f64 / f64::from(values) }
@@ -115,32 +116,26 @@ fn each_sampled(arrays: &[ArrayRef], mut visit: impl FnMut(&dyn Array, usize)) {
     }
 }
 
-fn hash_value(array: &dyn Array, row: usize) -> u64 {
-    fn hash_of<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, row: usize) -> u64
+fn hash_value(array: &dyn Array, row: usize, hasher: &DefaultHashBuilder) -> u64 {
+    fn hash_of<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, row: usize, hasher: &DefaultHashBuilder) -> u64
     where
         T::Native: arrow::datatypes::ToByteSlice,
     {
         use arrow::datatypes::ToByteSlice;
-        hash_bytes(array.value(row).to_byte_slice())
+        hasher.hash_one(array.value(row).to_byte_slice())
     }
     downcast_primitive_array!(
-        array => hash_of(array, row),
-        DataType::Utf8 => hash_bytes(array.as_string::<i32>().value(row).as_bytes()),
-        DataType::LargeUtf8 => hash_bytes(array.as_string::<i64>().value(row).as_bytes()),
-        DataType::Utf8View => hash_bytes(array.as_string_view().value(row).as_bytes()),
-        DataType::Binary => hash_bytes(array.as_binary::<i32>().value(row)),
-        DataType::LargeBinary => hash_bytes(array.as_binary::<i64>().value(row)),
-        DataType::BinaryView => hash_bytes(array.as_binary_view().value(row)),
-        DataType::FixedSizeBinary(_) => hash_bytes(array.as_fixed_size_binary().value(row)),
+        array => hash_of(array, row, hasher),
+        DataType::Utf8 => hasher.hash_one(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => hasher.hash_one(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => hasher.hash_one(array.as_string_view().value(row)),
+        DataType::Binary => hasher.hash_one(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => hasher.hash_one(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => hasher.hash_one(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) => hasher.hash_one(array.as_fixed_size_binary().value(row)),
         // What comes as a dictionary repeats its values: all of them count as one.
         _ => 0,
     )
-}
-
-fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Whether 64-bit numbers lie so far apart that their differences need about all bits.

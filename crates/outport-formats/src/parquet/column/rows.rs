@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, GenericByteArray, GenericByteViewArray, OffsetSizeTrait};
+use arrow::array::{Array, GenericByteArray, GenericByteViewArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{ByteArrayType, ByteViewType};
+use arrow::datatypes::{ArrowNativeType, ByteArrayType, ByteViewType};
 
 use super::length;
 

@@ -102,14 +102,16 @@ fn the_footer_is_that_of_the_stock_writer() {
     let sorted = texts(50_000, |i| Some(format!("key {i:08}")));
     let repeated = texts(50_000, |i| (i % 7 != 0).then(|| format!("state {}", i % 300)));
     for (arrays, choice) in [
-        ([sorted.slice(0, 30_001), sorted.slice(30_001, 19_999)], Choice::Direct(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
-        ([sorted.slice(0, 10), sorted.slice(10, 49_990)], Choice::Direct(Encoding::PLAIN)),
-        ([repeated.slice(0, 17_777), repeated.slice(17_777, 32_223)], Choice::Dictionary),
-        ([repeated.slice(3, 100), repeated.slice(103, 49_000)], Choice::Direct(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
+        ([sorted.slice(0, 20_480), sorted.slice(20_480, 29_520)], Choice::Direct(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
+        ([sorted.slice(10, 2_048), sorted.slice(2_058, 47_000)], Choice::Direct(Encoding::PLAIN)),
+        ([repeated.slice(0, 40_960), repeated.slice(40_960, 9_040)], Choice::Dictionary),
+        ([repeated.slice(3, 2_048), repeated.slice(2_051, 40_000)], Choice::Direct(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
     ] {
         for version in ["1.0", "2.0"] {
-            check(&arrays, choice, &[("version", version)], ZSTD());
-            let options = options(&[("version", version)]);
+            // The stock writer looks at the limit every 1024 rows only, so a multiple of that is where both end a page.
+            let pairs = [("version", version), ("data_page_rows", "2048")];
+            check(&arrays, choice, &pairs, ZSTD());
+            let options = options(&pairs);
             let (ours, stock) =
                 (file(&arrays, choice, &options, ZSTD(), true), file(&arrays, choice, &options, ZSTD(), false));
             let (ours, stock) = (metadata(&ours), metadata(&stock));
