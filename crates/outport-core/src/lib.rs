@@ -16,6 +16,7 @@ pub mod environment;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod files;
 pub mod format;
 pub mod layout;
 pub mod manifest;

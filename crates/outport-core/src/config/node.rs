@@ -113,6 +113,15 @@ impl Node {
         Some(entries.remove(at).1)
     }
 
+    /// Adds a key with a scalar that `name`, such as a variable, gives; the mapping has no such key yet.
+    pub fn insert(&mut self, key: &str, scalar: &str, name: &str) {
+        let Value::Mapping(entries) = &mut self.value else { return };
+        let origin = Arc::new(Origin { name: name.to_owned(), text: scalar.to_owned() });
+        let position = Position { origin, line: 1, column: 1 };
+        let node = Node { value: Value::Plain(scalar.to_owned()), position: position.clone() };
+        entries.push((Key { name: key.to_owned(), position }, node));
+    }
+
     /// Adds the entries of `defaults` that this mapping does not have; a mapping in both is merged key by key.
     pub fn merge_defaults(&mut self, defaults: &Node) {
         let Value::Mapping(entries) = &mut self.value else { return };
