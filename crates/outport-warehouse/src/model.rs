@@ -1,10 +1,15 @@
 //! Models as they are read from the folder, before anything is run.
 
+mod read;
+
 use std::path::PathBuf;
 
 use outport_core::error::Location;
 use outport_core::layout::Compression;
 use serde::Serialize;
+
+pub(crate) use read::{PATH_PLACEHOLDERS, all, plain_placeholders};
+pub use read::Formats;
 
 /// A folder of models, read and checked.
 #[derive(Clone, Debug, Default)]
@@ -85,9 +90,7 @@ pub struct Export {
     pub compression: Compression,
     /// Columns that become folders.
     pub partition_by: Vec<String>,
-    /// Rows of a Parquet row group.
-    pub row_group_size: Option<u64>,
-    /// Further options of the format.
+    /// Options of the format.
     pub options: Vec<(String, String)>,
     /// Where it stands in `schema.yml`.
     pub location: Option<Location>,
