@@ -94,7 +94,7 @@ pub fn parameters(project: &Project, timing: &args::Timing, pace: &args::Pace) -
         max_concurrency: pace.max_concurrency.or(*max_concurrency).unwrap_or(defaults.max_concurrency),
         fail_fast: pace.fail_fast,
         plan: plan::options(timing),
-        memory_limit: project.memory_limit()?,
+        memory_limit: project.memory_limit(),
         ..defaults
     })
 }

@@ -79,11 +79,11 @@ impl Settings {
                 format!("connection {}: type \"{later}\" is not supported yet", connection.name),
             )
             .hint("supported are lakehouse, duckdb, postgres and store")
-            .at(connection.settings.position.location())),
+            .at(connection.kind_position.location())),
             other => {
                 Err(Error::new(ErrorKind::Config, format!("connection {}: unknown type \"{other}\"", connection.name))
                     .hint(suggestion(other, connection_types().iter().map(|(name, _)| *name)))
-                    .at(connection.settings.position.location()))
+                    .at(connection.kind_position.location()))
             }
         }
     }
