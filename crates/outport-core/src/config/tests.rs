@@ -273,6 +273,23 @@ fn references_are_resolved_and_never_shown() {
 }
 
 #[test]
+fn references_that_are_not_supported_are_refused_by_name() {
+    let refused = |reference: &str| {
+        project("outport.yml", &format!("connections:\n  shop: {{type: x, pw: \"${{{reference}}}\"}}\n")).unwrap_err()
+    };
+    for store in ["vault", "gcp", "aws", "azure"] {
+        let error = refused(&format!("{store}:secret/shop#password"));
+        let expected = format!("outport.yml:2:23: references \"${{{store}:…}}\" are not supported");
+        assert_eq!((error.to_string(), error.kind()), (expected, ErrorKind::Config));
+        let hint = error.hint_text().unwrap();
+        assert!(hint.contains("${env:NAME}") && hint.contains("${file:/path}"), "{hint}");
+    }
+    let error = refused("evn:PASSWORD");
+    assert_eq!((error.message(), error.hint_text()), ("unknown reference \"${evn:…}\"", Some("did you mean \"env\"?")));
+    assert_eq!(refused("keyring:x").hint_text(), Some("there are: env, file"));
+}
+
+#[test]
 fn toml_says_the_same_as_yaml() {
     let yaml = project("outport.yml", "connections: {lake: {type: lakehouse, url: /x}}\nstate: s.db\n").unwrap();
     let toml =
