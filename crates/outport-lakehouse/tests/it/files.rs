@@ -11,7 +11,7 @@ use outport_core::{Context, ErrorKind};
 use outport_lakehouse::LakehouseConfig;
 use tempfile::TempDir;
 
-use crate::support::{context, data, ids, lakehouse, query, read, rows, table, write_parquet};
+use crate::support::{context, data, ids, lakehouse, python, query, read, rows, run_python, table, write_parquet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_in_the_order_of_the_files() {
@@ -200,6 +200,21 @@ async fn values_come_from_the_data_and_not_from_statistics() {
     let error = query(&lake, "SELECT * FROM t").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data, "{error}");
     assert!(error.to_string().contains("t.parquet"), "{error}");
+}
+
+/// Avro of every codec, written by another library.
+#[tokio::test(flavor = "multi_thread")]
+async fn avro_is_read_whatever_its_codec() {
+    let Some(python) = python() else { return };
+    let folder = TempDir::new().unwrap();
+    let written = run_python(&python, "write_avro.py", &[folder.path().to_str().unwrap()]);
+    let lake = lakehouse(folder.path(), LakehouseConfig::default());
+    for codec in written.lines() {
+        let sql = format!("SELECT count(*) AS n, sum(id) AS s, count(name) AS m, max(name) AS x FROM \"{codec}.avro\"");
+        let found = query(&lake, &sql).await.unwrap_or_else(|error| panic!("{codec}: {error}"));
+        assert_lines(&table(&found), &["| 5000 | 12497500 | 4500 | name 999 |"]);
+    }
+    assert_eq!(written.lines().count(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
