@@ -211,7 +211,7 @@ async fn dead_runs_are_found_and_closed(url: &str) {
     assert_eq!(dead[0].intent.as_ref(), Some(&intent));
     assert_eq!(dead[0].target.as_deref(), Some("drop"));
     assert_eq!(dead[1].intent, None);
-    state.adopt(&dead[0], &receipt()).await.unwrap();
+    assert_eq!(state.adopt(&dead[0], &receipt()).await.unwrap(), Some(Value::Int(10)));
     state.finish_error(dead[1].run_id, &failure()).await.unwrap();
     assert!(state.dead_runs(&current.export).await.unwrap().is_empty());
     assert_eq!(state.run(published.run_id).await.unwrap().unwrap().export_state, RunState::Success);
