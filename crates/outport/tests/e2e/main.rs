@@ -9,6 +9,7 @@ mod support;
 mod postgres_server;
 
 mod books;
+mod concurrency;
 mod groups;
 mod incremental;
 mod kill;
