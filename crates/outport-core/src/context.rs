@@ -180,6 +180,16 @@ pub struct Warning {
     pub message: String,
 }
 
+impl Warning {
+    /// The sentence with the number of times, and the column.
+    pub fn counted(&self, times: u64) -> String {
+        match &self.column {
+            Some(column) => format!("{} ({times} in column \"{column}\")", self.message),
+            None => format!("{} ({times})", self.message),
+        }
+    }
+}
+
 /// Warnings with the number of times each occurred.
 #[derive(Debug, Default)]
 pub struct Warnings(Mutex<BTreeMap<Warning, u64>>);

@@ -2,6 +2,7 @@
 
 mod check;
 mod definition;
+mod findings;
 
 use std::fmt;
 

@@ -129,13 +129,16 @@ impl FormatOptions {
 
     /// Refuses options that `specs` does not know, with the nearest one that it does.
     pub fn check(&self, format: &str, specs: &[OptionSpec]) -> Result<()> {
-        for key in self.0.keys() {
-            if !specs.iter().any(|spec| matches(spec, key)) {
-                return Err(Error::new(ErrorKind::Config, format!("format {format} has no option \"{key}\""))
-                    .hint(crate::error::suggestion(key, specs.iter().map(|s| s.name))));
-            }
+        self.0.keys().try_for_each(|name| Self::check_name(format, name, specs))
+    }
+
+    /// Refuses one option that `specs` does not know.
+    pub fn check_name(format: &str, name: &str, specs: &[OptionSpec]) -> Result<()> {
+        if specs.iter().any(|spec| matches(spec, name)) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(ErrorKind::Config, format!("format {format} has no option \"{name}\""))
+            .hint(crate::error::suggestion(name, specs.iter().map(|s| s.name))))
     }
 }
 

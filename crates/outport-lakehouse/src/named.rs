@@ -1,4 +1,7 @@
-//! Errors that name the file: every file scan of a plan is wrapped so that what fails in it says where.
+//! The file scans of a finished plan: what fails in one says in which file, and rows come from the files alone.
+//!
+//! Where statistics say that a column has one value, the engine would yield that value without reading the column. Statistics
+//! pass over NaN, a log may cut texts short, and a page that is damaged would go unnoticed: an export is of the data.
 
 use std::any::Any;
 use std::fmt;
@@ -9,7 +12,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
-    FileOpenFuture, FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource,
+    FileGroup, FileOpenFuture, FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -35,10 +38,29 @@ pub(crate) fn wrap(plan: Arc<dyn ExecutionPlan>, root: &Root) -> Result<Arc<dyn 
             return Ok(Transformed::no(node));
         };
         let source = NamedSource { inner: Arc::clone(scan.file_source()), root: root.clone() };
-        let scan = FileScanConfigBuilder::from(scan.clone()).with_source(Arc::new(source)).build();
+        let files = scan.file_groups.iter().map(unsure_of_nulls).collect();
+        let scan =
+            FileScanConfigBuilder::from(scan.clone()).with_source(Arc::new(source)).with_file_groups(files).build();
         Ok(Transformed::yes(DataSourceExec::from_data_source(scan) as Arc<dyn ExecutionPlan>))
     })?;
     Ok(wrapped.data)
+}
+
+/// The files with statistics in which the number of NULLs is a guess, without which the engine takes no column for constant.
+/// Files and row groups are left out by the bounds still.
+fn unsure_of_nulls(group: &FileGroup) -> FileGroup {
+    let files = group.files().iter().map(|file| {
+        let mut file = file.clone();
+        file.statistics = file.statistics.map(|statistics| {
+            let mut statistics = Arc::unwrap_or_clone(statistics);
+            for column in &mut statistics.column_statistics {
+                column.null_count = column.null_count.to_inexact();
+            }
+            Arc::new(statistics)
+        });
+        file
+    });
+    FileGroup::new(files.collect())
 }
 
 struct NamedSource {

@@ -8,7 +8,7 @@ use outport_core::context::{Budget, Cancel, Warning};
 use outport_core::destination::{Receipt, Recovery};
 use outport_core::export::{Export, ExportKey, NullCursor, Rows};
 use outport_core::layout::{IfExists, OnEmpty};
-use outport_core::manifest::Provenance;
+use outport_core::manifest::{Bounds, Provenance};
 use outport_core::plan::{Moment, Plan};
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
@@ -244,7 +244,7 @@ impl Run<'_> {
 
     async fn close(&self, plan: &Plan, receipt: Receipt) -> Result<Done> {
         self.call.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
-        Ok(Done { run_id: plan.run_id, receipt })
+        Ok(Done { run_id: plan.run_id, receipt, span: Span::of(plan) })
     }
 
     /// Whether a run that died, and turned out to have published everything, did what this one is asked to do.
@@ -313,6 +313,29 @@ pub struct Done {
     pub run_id: Uuid,
     /// What it wrote.
     pub receipt: Receipt,
+    /// From where to where it went.
+    pub span: Span,
+}
+
+/// The stretch of rows that a run took.
+#[derive(Clone, Debug, Default)]
+pub struct Span {
+    /// The watermark before the run.
+    pub watermark_old: Option<String>,
+    /// The watermark after it; `None` where it moves none.
+    pub watermark_new: Option<String>,
+    /// Start of the period.
+    pub period_start: Option<String>,
+    /// End of the period.
+    pub period_end: Option<String>,
+}
+
+impl Span {
+    fn of(plan: &Plan) -> Self {
+        let Bounds { watermark_old, period_start, period_end, .. } = plan.bounds.clone();
+        let watermark_new = plan.watermark.as_ref().map(ToString::to_string);
+        Self { watermark_old, watermark_new, period_start, period_end }
+    }
 }
 
 /// What became of the runs of an export that died.
@@ -345,8 +368,16 @@ pub async fn recover_dead(
         match outcome {
             Recovery::Published(receipt) => {
                 tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
-                state.adopt(&dead, &receipt).await?;
-                all.published.push(Done { run_id: dead.run_id, receipt: *receipt });
+                let watermark = state.adopt(&dead, &receipt).await?;
+                // Its log tells where it began; what the state says now is where it came to.
+                let log = state.run(dead.run_id).await?;
+                let span = log.map_or_else(Span::default, |log| Span {
+                    watermark_old: log.watermark_value,
+                    watermark_new: watermark.map(|value| value.to_string()),
+                    period_start: log.period_start_date,
+                    period_end: log.period_end_date,
+                });
+                all.published.push(Done { run_id: dead.run_id, receipt: *receipt, span });
             }
             Recovery::RolledBack(removed) => {
                 tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
@@ -379,25 +410,21 @@ fn outcome(
     result: Result<Done>,
     begun: (jiff::Timestamp, Instant),
 ) -> Outcome {
-    let warnings: Vec<String> = context
-        .warnings
-        .list()
-        .into_iter()
-        .map(|(warning, count)| match warning.column {
-            Some(column) => format!("{} ({count} in column \"{column}\")", warning.message),
-            None => format!("{} ({count})", warning.message),
-        })
-        .collect();
-    let (Done { run_id, receipt }, error) = match result {
+    let warnings: Vec<String> =
+        context.warnings.list().iter().map(|(warning, count)| warning.counted(*count)).collect();
+    let (Done { run_id, receipt, span }, error) = match result {
         Ok(done) => (done, None),
-        Err(error) => (Done { run_id: context.run_id, receipt: Receipt::default() }, Some(error)),
+        Err(error) => {
+            // What failed has moved nothing.
+            let span = Span { watermark_new: None, ..plan.map(Span::of).unwrap_or_default() };
+            (Done { run_id: context.run_id, receipt: Receipt::default(), span }, Some(error))
+        }
     };
     let status = match (&error, warnings.is_empty()) {
         (Some(_), _) => "error",
         (None, false) => "warning",
         (None, true) => "success",
     };
-    let bounds = plan.map(|plan| plan.bounds.clone()).unwrap_or_default();
     Outcome {
         export_group_name: export.key.group.clone(),
         export_name: export.key.name.clone(),
@@ -415,14 +442,10 @@ fn outcome(
         error_message: error.as_ref().map(|e| format!("{}: {e}", e.kind().class())),
         started_at: begun.0,
         completed_at: jiff::Timestamp::now(),
-        watermark_value: bounds.watermark_old,
-        new_watermark_value: if error.is_none() {
-            plan.and_then(|p| p.watermark.as_ref()).map(ToString::to_string)
-        } else {
-            None
-        },
-        period_start_date: bounds.period_start,
-        period_end_date: bounds.period_end,
+        watermark_value: span.watermark_old,
+        new_watermark_value: span.watermark_new,
+        period_start_date: span.period_start,
+        period_end_date: span.period_end,
         warnings,
         error,
     }

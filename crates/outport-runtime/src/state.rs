@@ -31,7 +31,7 @@ use outport_core::Result;
 use outport_core::context::Journal;
 use outport_core::destination::Intent;
 
-pub use history::{HistoryFilter, RunRecord};
+pub use history::{HistoryFilter, RunDetail, RunRecord};
 pub use lease::Lease;
 pub use runs::{DeadRun, RunStart};
 pub use watermark::WatermarkRecord;

@@ -48,6 +48,7 @@ scenarios!(
     processes_take_turns,
     failed_exports_of_an_execution_are_found,
     history_and_status_select,
+    a_run_is_found_by_the_beginning_of_its_id,
     an_illegal_step_changes_nothing,
     opening_at_once_upgrades_once,
 );
@@ -211,7 +212,7 @@ async fn dead_runs_are_found_and_closed(url: &str) {
     assert_eq!(dead[0].intent.as_ref(), Some(&intent));
     assert_eq!(dead[0].target.as_deref(), Some("drop"));
     assert_eq!(dead[1].intent, None);
-    state.adopt(&dead[0], &receipt()).await.unwrap();
+    assert_eq!(state.adopt(&dead[0], &receipt()).await.unwrap(), Some(Value::Int(10)));
     state.finish_error(dead[1].run_id, &failure()).await.unwrap();
     assert!(state.dead_runs(&current.export).await.unwrap().is_empty());
     assert_eq!(state.run(published.run_id).await.unwrap().unwrap().export_state, RunState::Success);
@@ -347,6 +348,40 @@ async fn history_and_status_select(url: &str) {
     let status = state.status().await.unwrap();
     let last: Vec<_> = status.iter().map(|r| (r.export_name.as_str(), r.export_run_id)).collect();
     assert_eq!(last, [("customers", other.run_id), ("orders", second.run_id)]);
+}
+
+async fn a_run_is_found_by_the_beginning_of_its_id(url: &str) {
+    let state = open(url).await;
+    let plan = running(&state, "orders", "e1", Some(Value::Int(7))).await;
+    let warning = Warning { code: "c".into(), column: Some("x".into()), message: "values were clamped".into() };
+    state.finish_success(&plan, &receipt(), &[(warning, 3)]).await.unwrap();
+    let id = plan.run_id.to_string();
+    for prefix in [id.as_str(), &id[..8], &id[..15], &id.replace('-', "").to_uppercase()] {
+        let found = state.find_run(prefix).await.unwrap();
+        assert_eq!(found.run.export_run_id, plan.run_id, "{prefix}");
+        assert_eq!(found.new_watermark_value.as_deref(), Some("7"));
+        assert_eq!(found.warnings, ["values were clamped (3 in column \"x\")"]);
+        assert_eq!((found.run_date.as_str(), found.target.as_deref()), ("2025-12-12T00:00:00", Some("drop")));
+    }
+    // Of seventeen runs two begin with the same digit.
+    for turn in 0..16 {
+        let plan = running(&state, "orders", &format!("more {turn}"), None).await;
+        state.finish_error(plan.run_id, &failure()).await.unwrap();
+    }
+    let mut said = Vec::new();
+    for digit in "0123456789abcdef".chars() {
+        if let Err(error) = state.find_run(&digit.to_string()).await {
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            said.push(error.to_string());
+        }
+    }
+    assert!(said.iter().any(|text| text.starts_with("there are several runs whose id begins with ")), "{said:?}");
+    for (wrong, expected) in
+        [("%", "expected the id of a run"), ("", "expected"), ("0_", "expected"), ("nightly", "expected")]
+    {
+        let error = state.find_run(wrong).await.unwrap_err();
+        assert!(error.message().starts_with(expected), "{wrong}: {error}");
+    }
 }
 
 async fn an_illegal_step_changes_nothing(url: &str) {

@@ -1,16 +1,19 @@
 //! One file a command; each takes plain values and the [`App`] and returns an exit code.
 
+pub mod backfill;
 pub mod check;
 pub mod completions;
 pub mod conns;
 pub mod copy;
 pub mod doctor;
+pub mod exec;
 pub mod gaps;
 pub mod gc;
 pub mod history;
 pub mod init;
 pub mod plan;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod signals;
 pub mod status;
@@ -28,7 +31,7 @@ use outport_core::export::Export;
 use outport_core::{Error, ErrorKind, Result};
 
 use crate::args::{self, Command, Global};
-use crate::printer::Printer;
+use crate::printer::{self, Printer};
 
 /// What every command is given.
 pub struct App {
@@ -94,9 +97,14 @@ pub fn parameters(project: &Project, timing: &args::Timing, pace: &args::Pace) -
         max_concurrency: pace.max_concurrency.or(*max_concurrency).unwrap_or(defaults.max_concurrency),
         fail_fast: pace.fail_fast,
         plan: plan::options(timing),
-        memory_limit: project.memory_limit()?,
+        memory_limit: project.memory_limit(),
         ..defaults
     })
+}
+
+/// `2 checks failed`.
+fn counted_failures(number: usize, what: &str) -> String {
+    format!("{} failed", printer::counted(number as u64, what))
 }
 
 /// Runs a command.
@@ -110,6 +118,9 @@ pub async fn dispatch(command: Command, app: &App) -> Result<u8> {
             args::Export::History(args) => history::run(&args, app).await,
             args::Export::Watermark(args) => watermark::run(&args, app).await,
             args::Export::Gaps(args) => gaps::run(&args, app).await,
+            args::Export::Backfill(args) => backfill::run(&args, app).await,
+            args::Export::Runs(args::Runs::List(args)) => history::run(&args, app).await,
+            args::Export::Runs(args::Runs::Show { run_id }) => runs::show(&run_id, app).await,
         },
         Command::Check(args) => check::run(&args, app).await,
         Command::Doctor(args) => doctor::run(&args, app).await,

@@ -114,6 +114,8 @@ pub enum Cell {
     Empty,
     /// Text.
     Text(String),
+    /// A number as a system wrote it.
+    Number(String),
     /// A number of things.
     Count(u64),
     /// A size.
@@ -144,7 +146,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 
 impl Cell {
     fn is_number(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Bytes(_) | Self::Seconds(_))
+        matches!(self, Self::Number(_) | Self::Count(_) | Self::Bytes(_) | Self::Seconds(_))
     }
 
     fn to_text(&self) -> String {
@@ -155,6 +157,7 @@ impl Cell {
             Self::Time(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             // An error may have several lines; a row has one.
             Self::Text(text) => text.replace('\n', " "),
+            Self::Number(text) => text.clone(),
             Self::Empty => String::new(),
         }
     }
@@ -162,7 +165,7 @@ impl Cell {
     fn to_plain(&self) -> String {
         match self {
             Self::Empty => String::new(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Number(text) => text.clone(),
             Self::Count(number) | Self::Bytes(number) => number.to_string(),
             Self::Seconds(seconds) => format!("{seconds:.3}"),
             Self::Time(time) => time.to_string(),
@@ -182,7 +185,7 @@ impl Cell {
 /// Rows with a header.
 #[derive(Debug, Default)]
 pub struct Table {
-    header: Vec<&'static str>,
+    header: Vec<String>,
     rows: Vec<Vec<Cell>>,
     empty: &'static str,
 }
@@ -190,7 +193,12 @@ pub struct Table {
 impl Table {
     /// A table; `empty` is what a person reads where there are no rows.
     pub fn new(header: &[&'static str], empty: &'static str) -> Self {
-        Self { header: header.to_vec(), rows: Vec::new(), empty }
+        Self::of_columns(header.iter().map(|&name| name.to_owned()).collect(), empty)
+    }
+
+    /// A table whose columns a system names.
+    pub fn of_columns(header: Vec<String>, empty: &'static str) -> Self {
+        Self { header, rows: Vec::new(), empty }
     }
 
     /// Adds a row, as long as the header.
@@ -223,7 +231,7 @@ impl Table {
                 .collect();
             padded.join("  ").trim_end().to_owned()
         };
-        let mut out = style.bold(&render(&mut self.header.iter().copied()));
+        let mut out = style.bold(&render(&mut self.header.iter().map(String::as_str)));
         out.push('\n');
         for row in &rows {
             out.push_str(&render(&mut row.iter().map(String::as_str)));

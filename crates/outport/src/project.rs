@@ -108,13 +108,8 @@ impl Project {
     }
 
     /// The byte budget of a run.
-    pub fn memory_limit(&self) -> Result<usize> {
-        match &self.config.settings.memory_limit {
-            None => Ok(outport_core::context::DEFAULT_BUDGET),
-            Some(text) => parse_bytes(text).ok_or_else(|| {
-                Error::new(ErrorKind::Config, format!("memory_limit: expected a size such as 512MiB, found \"{text}\""))
-            }),
-        }
+    pub fn memory_limit(&self) -> usize {
+        self.config.settings.memory_limit.unwrap_or(outport_core::context::DEFAULT_BUDGET)
     }
 
     /// The folder for spilled data.
@@ -124,23 +119,4 @@ impl Project {
             None => std::env::temp_dir(),
         }
     }
-}
-
-/// `512MiB`, `1.5 GB`, `1048576`.
-pub fn parse_bytes(text: &str) -> Option<usize> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..split].parse().ok()?;
-    let unit: f64 = match text[split..].trim().to_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "k" | "kib" => 1024.0,
-        "m" | "mib" => 1024.0 * 1024.0,
-        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    let bytes = number * unit;
-    (1.0..1e15).contains(&bytes).then_some(bytes as usize)
 }

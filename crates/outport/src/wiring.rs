@@ -79,11 +79,11 @@ impl Settings {
                 format!("connection {}: type \"{later}\" is not supported yet", connection.name),
             )
             .hint("supported are lakehouse, duckdb, postgres and store")
-            .at(connection.settings.position.location())),
+            .at(connection.kind_position.location())),
             other => {
                 Err(Error::new(ErrorKind::Config, format!("connection {}: unknown type \"{other}\"", connection.name))
                     .hint(suggestion(other, connection_types().iter().map(|(name, _)| *name)))
-                    .at(connection.settings.position.location()))
+                    .at(connection.kind_position.location()))
             }
         }
     }
@@ -125,6 +125,7 @@ pub struct Systems {
     environment: Environment,
     settings: BTreeMap<String, Settings>,
     sources: Mutex<BTreeMap<String, Arc<dyn Source>>>,
+    read_only: bool,
 }
 
 impl Systems {
@@ -151,7 +152,14 @@ impl Systems {
             environment: project.environment.clone(),
             settings,
             sources: Mutex::default(),
+            read_only: false,
         })
+    }
+
+    /// The same systems, in which no query can change anything.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
     }
 
     /// What definitions can refer to.
@@ -218,7 +226,12 @@ impl Systems {
             }
             Settings::Postgres(config) => {
                 let variable = |name: &str| self.environment.get(name).map(str::to_owned);
-                Arc::new(Postgres::new(config.as_ref().clone(), &variable)?)
+                let mut config = config.as_ref().clone();
+                if self.read_only {
+                    let own = config.options.unwrap_or_default();
+                    config.options = Some(format!("{own} -c default_transaction_read_only=on").trim_start().to_owned());
+                }
+                Arc::new(Postgres::new(config, &variable)?)
             }
             Settings::Store(_) => {
                 return Err(Error::new(

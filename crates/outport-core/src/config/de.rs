@@ -329,6 +329,6 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let Some((key, node)) = self.current else { return Err(Fault::new("a value was asked for before its key")) };
-        seed.deserialize(Deserializer(node)).map_err(|e| e.under(key))
+        seed.deserialize(Deserializer(node)).map_err(|e| e.at(&node.position).under(key))
     }
 }

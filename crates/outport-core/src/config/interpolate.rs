@@ -5,6 +5,9 @@ use crate::environment::Environment;
 use crate::error::suggestion;
 use crate::{Error, ErrorKind, Result};
 
+/// Secret stores that other tools read references to.
+const STORES: &[&str] = &["vault", "gcp", "aws", "azure"];
+
 /// Reads a file that a reference names; the program gives one over its file system.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
 
@@ -59,6 +62,13 @@ fn one(reference: &str, environment: &Environment, read: ReadFile<'_>) -> Result
             (Err(_), Some(default)) => Ok(default.to_owned()),
             (Err(error), None) => Err(Error::new(ErrorKind::Config, format!("cannot read {name}: {error}"))),
         },
+        store if STORES.contains(&store) => Err(Error::new(
+            ErrorKind::Config,
+            format!("references \"${{{store}:…}}\" are not supported"),
+        )
+        .hint(
+            "supported are ${env:NAME} and ${file:/path}; let an agent of the secret store set one or write the other",
+        )),
         other => Err(Error::new(ErrorKind::Config, format!("unknown reference \"${{{other}:…}}\""))
             .hint(suggestion(other, ["env", "file"]))),
     }

@@ -12,20 +12,20 @@ use crate::Result;
 
 /// Every row as a definition; column names are the fields, in any case. NULL is an absent field.
 ///
-/// `table` names the table in messages, where a row's number stands for the line.
+/// `table` names the table in messages, beside the number of the row and the column.
 pub fn definitions_from_rows(table: &str, batches: &[RecordBatch], defaults: Option<&Node>) -> Result<Vec<Unchecked>> {
-    let origin = Arc::new(Origin { name: format!("table {table} row"), text: String::new() });
     let mut exports = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
-            let position = Position { origin: origin.clone(), line: exports.len() as u64 + 1, column: 0 };
+            let place = format!("table {table}, row {}", exports.len() + 1);
             let mut entries = Vec::new();
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                let position = named(format!("{place}, column {}", field.name()));
                 if let Some(node) = cell(column, row, &position)? {
-                    entries.push((Key { name: field.name().to_lowercase(), position: position.clone() }, node));
+                    entries.push((Key { name: field.name().to_lowercase(), position }, node));
                 }
             }
-            let mut node = Node { value: Value::Mapping(entries), position };
+            let mut node = Node { value: Value::Mapping(entries), position: named(place) };
             if let Some(defaults) = defaults {
                 node.merge_defaults(defaults);
             }
@@ -33,6 +33,11 @@ pub fn definitions_from_rows(table: &str, batches: &[RecordBatch], defaults: Opt
         }
     }
     Ok(exports)
+}
+
+/// A place that has a name but no text.
+fn named(name: String) -> Position {
+    Position { origin: Arc::new(Origin { name, text: String::new() }), line: 0, column: 0 }
 }
 
 fn cell(array: &ArrayRef, row: usize, position: &Position) -> Result<Option<Node>> {

@@ -170,6 +170,78 @@ fn documented_rules_have_their_documented_messages() {
     }
 }
 
+/// The value that is to blame is marked with «».
+#[test]
+fn errors_stand_at_the_value() {
+    for line in [
+        "source_table: t, source_query: «q»",
+        "source_query: q, source_columns: «[a]»",
+        "source_query: q, source_filter: «a»",
+        "source_query: «\"select {watermark}\"»",
+        "source_query: «\"select {run_dat}\"»",
+        "source_query: «\"select {period_end_date}\"»",
+        "source_table: t, extract_type: «weekly»",
+        "source_table: t, extract_type: «incremental»",
+        "source_table: t, extract_type: incremental, incremental_column: «''»",
+        "source_table: t, incremental_column: «id»",
+        "source_table: t, extract_type: «period»",
+        "source_table: t, period_date_query: «\"select {watermark}\"»",
+        "source_table: t, compression: «gzipp»",
+        "source_table: t, compression_level: «3»",
+        "source_table: t, compression: gzip, compression_level: «10»",
+        "source_table: t, compression: lz4, compression_level: «1»",
+        "source_table: t, file_format: parquet, compression: «brotli»",
+        "source_table: t, file_format: «cvs»",
+        "source_table: t, file_format_options: {«sepp»: x}",
+        "source_table: t, timezone: «Mars/Olympus»",
+        "source_table: t, execution_group: «0»",
+        "source_table: t, max_rows_per_file: «0»",
+        "source_table: t, max_bytes_per_file: «-1»",
+        "source_table: t, compressed_filename_pattern: «x.zip»",
+        "source_table: t, target_filename_pattern: «\"{watermark}.csv\"»",
+        "source_table: t, target_filename_pattern: «a/b.csv»",
+        "source_table: t, trigger_file_pattern: «''»",
+        "source_table: t, manifest: «\"{nope}\"»",
+        "source_table: t, manifest: «[a, b]»",
+        "source_table: t, target_path: «\"{nope}\"»",
+        "source_table: t, target_path: «''»",
+        "source_table: t, source: «lak»",
+        "source_table: t, source: «drop»",
+        "source_table: t, source_type: «warehouse»",
+        "source_table: t, source_type: «house»",
+        "source_table: t, target: «shop»",
+        "source_table: t, export_name: «other»",
+        "source_table: t, if_exists: «maybe»",
+        "source_table: t, tags: «{a: b}»",
+        "source_table: t, is_active: «perhaps»",
+    ] {
+        let plain = line.replace(['«', '»'], "");
+        let given = |field: &str| plain.split(", ").any(|part| part.starts_with(&format!("{field}: ")));
+        let base = [("source", "lake"), ("target", "drop"), ("target_path", "p"), ("file_format", "csv")];
+        let rest: String = base
+            .iter()
+            .filter(|(field, _)| !given(field))
+            .map(|(field, value)| format!(", {field}: {value}"))
+            .collect();
+        let before = "  a/b: {";
+        let error = exports(&format!("exports:\n{before}{plain}{rest}}}\n")).unwrap_err();
+        let column = before.len() + line.chars().take_while(|c| *c != '«').count() + 1;
+        let location = std::iter::once(&error).chain(error.others()).find_map(Error::location).unwrap();
+        assert_eq!((location.line, location.column), (2, column as u64), "{line}: {error} {:?}", error.others());
+    }
+    // What the defaults give wrong is wrong there.
+    let text = format!("defaults:\n  compression: gzp\n{MINIMAL}");
+    assert_eq!(
+        exports(&text).unwrap_err().to_string().split(": Invalid").next(),
+        Some("sales/orders: outport.yml:2:16")
+    );
+    // What the settings give wrong as well.
+    for (text, place) in [("memory_limit: lots\n", "1:15"), ("connections: {x: {type: [a]}}\n", "1:25")] {
+        let error = project("outport.yml", text).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("outport.yml:{place}: ")), "{error}");
+    }
+}
+
 #[test]
 fn braces_that_are_the_querys_own_stay() {
     let text = "exports:\n  a/b: {source: shop, source_query: \"select '{\\\"a\\\": 1}'::json, {x: 1}\", target: drop, target_path: p, file_format: csv}\n";
@@ -198,6 +270,23 @@ fn references_are_resolved_and_never_shown() {
         !format!("{error:?}").contains("hunter2")
             || error.location().is_some_and(|l| !format!("{l:?}").contains("hunter2"))
     );
+}
+
+#[test]
+fn references_that_are_not_supported_are_refused_by_name() {
+    let refused = |reference: &str| {
+        project("outport.yml", &format!("connections:\n  shop: {{type: x, pw: \"${{{reference}}}\"}}\n")).unwrap_err()
+    };
+    for store in ["vault", "gcp", "aws", "azure"] {
+        let error = refused(&format!("{store}:secret/shop#password"));
+        let expected = format!("outport.yml:2:23: references \"${{{store}:…}}\" are not supported");
+        assert_eq!((error.to_string(), error.kind()), (expected, ErrorKind::Config));
+        let hint = error.hint_text().unwrap();
+        assert!(hint.contains("${env:NAME}") && hint.contains("${file:/path}"), "{hint}");
+    }
+    let error = refused("evn:PASSWORD");
+    assert_eq!((error.message(), error.hint_text()), ("unknown reference \"${evn:…}\"", Some("did you mean \"env\"?")));
+    assert_eq!(refused("keyring:x").hint_text(), Some("there are: env, file"));
 }
 
 #[test]
@@ -248,11 +337,46 @@ fn a_definition_table_is_checked_like_a_file() {
     let error = check_exports(rows.clone(), &vocabulary()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "s/b: table lake.config_resource_export row:2: Must specify either source_table or source_query"
+        "s/b: table lake.config_resource_export, row 2: Must specify either source_table or source_query"
     );
     let exports = check_exports(rows[..1].to_vec(), &vocabulary()).unwrap();
     assert_eq!(exports[0].columns.as_deref(), Some(["x".to_owned(), "y".to_owned()].as_slice()));
     assert_eq!(exports[0].options.0["sep"], "|");
+}
+
+#[test]
+fn a_wrong_cell_of_a_definition_table_is_named() {
+    use arrow::array::{ArrayRef, StringArray};
+    let batch = |cells: &[(&str, &str)]| {
+        let columns = cells.iter().map(|(name, text)| (*name, Arc::new(StringArray::from(vec![*text])) as ArrayRef));
+        arrow::array::RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let right = [
+        ("export_group_name", "s"),
+        ("export_name", "a"),
+        ("source_datastore", "lake"),
+        ("source_table", "t"),
+        ("target_lakehouse", "drop"),
+        ("target_path", "p"),
+        ("FILE_FORMAT", "csv"),
+        ("file_format_options", "{}"),
+        ("max_rows_per_file", "5"),
+    ];
+    for (column, text, expected) in [
+        ("FILE_FORMAT", "cvs", "Unsupported file_format: 'cvs'"),
+        ("file_format_options", "{\"sepp\": 1}", "format csv has no option \"sepp\""),
+        ("file_format_options", "sep=1", "expected options as a mapping or its JSON"),
+        ("max_rows_per_file", "many", "expected a whole number"),
+        ("source_datastore", "lak", "source: there is no connection \"lak\""),
+        ("export_name", "a/b", "expected a name group/export"),
+    ] {
+        let wrong = right.map(|(name, right)| (name, if name == column { text } else { right }));
+        // The second batch begins with the second row.
+        let rows = definitions_from_rows("db.exports", &[batch(&right), batch(&wrong)], None).unwrap();
+        let error = check_exports(rows[1..].to_vec(), &vocabulary()).unwrap_err();
+        let place = format!("table db.exports, row 2, column {column}: {expected}");
+        assert!(messages(&error).iter().any(|message| message.contains(&place)), "{place} is not in {error}");
+    }
 }
 
 #[test]

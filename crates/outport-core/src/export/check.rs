@@ -1,7 +1,8 @@
 //! From a [`Definition`] to an [`Export`]: everything that can be found wrong without asking a system, all at once.
 
-use crate::config::node::Position;
+use crate::config::node::{Node, Position};
 use crate::error::{nearest, suggestion};
+use crate::export::findings::Findings;
 use crate::export::{Definition, Export, ExportKey, ManifestSetting, Rows, SourceType};
 use crate::extract::Relation;
 use crate::format::{FormatCaps, FormatOptions};
@@ -37,42 +38,19 @@ impl Vocabulary {
     }
 }
 
-/// Collects what is wrong, each with the place of the definition.
-struct Findings<'a> {
-    position: &'a Position,
-    errors: Vec<Error>,
-}
-
-impl Findings<'_> {
-    fn add(&mut self, message: impl Into<String>) {
-        self.error(Error::new(ErrorKind::Config, message));
-    }
-
-    fn error(&mut self, error: Error) {
-        self.errors.push(error.at(self.position.location()));
-    }
-
-    fn require(&mut self, value: Option<String>, message: &str) -> String {
-        value.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| {
-            self.add(message);
-            String::new()
-        })
-    }
-
-    fn keep(&mut self, result: Result<()>) {
-        if let Err(error) = result {
-            self.error(error);
-        }
-    }
-}
-
 impl Definition {
-    /// Checks the definition of `key`, found at `position`.
+    /// Checks the definition of `key`, which was read from `node` and begins at `position`.
     ///
     /// # Errors
     /// Everything that is wrong with it, with the documented messages.
-    pub fn check(self, key: ExportKey, position: &Position, vocabulary: &Vocabulary) -> Result<Export, Vec<Error>> {
-        let mut findings = Findings { position, errors: Vec::new() };
+    pub fn check(
+        self,
+        key: ExportKey,
+        node: &Node,
+        position: &Position,
+        vocabulary: &Vocabulary,
+    ) -> Result<Export, Vec<Error>> {
+        let mut findings = Findings::new(node, position);
         let rows = self.rows(&mut findings);
         let (source, source_type) = self.source(vocabulary, &mut findings);
         let target = self.target(vocabulary, &mut findings);
@@ -83,19 +61,20 @@ impl Definition {
         let max_rows_per_file = positive("max_rows_per_file", self.max_rows_per_file, &mut findings);
         let max_bytes_per_file = positive("max_bytes_per_file", self.max_bytes_per_file, &mut findings);
         if self.execution_group == Some(0) {
-            findings.add("execution_group must be greater than 0, found 0");
+            findings.add(&["execution_group"], "execution_group must be greater than 0, found 0");
         }
         if let Some(zone) = &self.timezone
             && jiff::tz::TimeZone::get(zone).is_err()
         {
             findings.error(
+                &["timezone"],
                 Error::new(ErrorKind::Config, format!("unknown timezone \"{zone}\""))
                     .hint("use an IANA name such as Australia/Sydney or UTC"),
             );
         }
-        let target_path = findings.require(self.target_path, "target_path is required");
-        if !findings.errors.is_empty() {
-            return Err(findings.errors);
+        let target_path = findings.require(&["target_path"], self.target_path, "target_path is required");
+        if !findings.is_empty() {
+            return Err(findings.into_errors());
         }
         Ok(Export {
             key,
@@ -134,7 +113,8 @@ impl Definition {
     fn rows(&self, findings: &mut Findings<'_>) -> Rows {
         let full = || Rows::Full { period_query: self.period_date_query.clone() };
         if let Some(query) = &self.period_date_query {
-            findings.keep(placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS));
+            let checked = placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS);
+            findings.keep("period_date_query", checked);
         }
         match self.extract_type.as_deref() {
             None | Some("full") => {
@@ -142,6 +122,7 @@ impl Definition {
                     && self.extract_type.is_none()
                 {
                     findings.error(
+                        &["incremental_column"],
                         Error::new(
                             ErrorKind::Config,
                             format!("incremental_column \"{column}\" has no effect on a full extract"),
@@ -153,6 +134,7 @@ impl Definition {
             }
             Some("incremental") => {
                 let column = findings.require(
+                    &["incremental_column", "extract_type"],
                     self.incremental_column.clone(),
                     "incremental_column is required when extract_type='incremental'",
                 );
@@ -166,11 +148,15 @@ impl Definition {
             }
             Some("period") => {
                 let query = findings.require(
+                    &["period_date_query", "extract_type"],
                     self.period_date_query.clone(),
                     "period_date_query is required when extract_type='period'",
                 );
                 if self.source_query.is_none() && self.period_filter_column.is_none() {
-                    findings.add("period_filter_column is required when extract_type='period' with source_table");
+                    findings.add(
+                        &["extract_type"],
+                        "period_filter_column is required when extract_type='period' with source_table",
+                    );
                 }
                 let column = if self.source_query.is_some() { None } else { self.period_filter_column.clone() };
                 Rows::Period { column, query }
@@ -178,6 +164,7 @@ impl Definition {
             Some(other) => {
                 let valid = ["full", "incremental", "period"];
                 findings.error(
+                    &["extract_type"],
                     Error::new(
                         ErrorKind::Config,
                         format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")),
@@ -195,7 +182,10 @@ impl Definition {
             Some("lakehouse") => Some(SourceType::Lakehouse),
             Some("warehouse") => Some(SourceType::Warehouse),
             Some(other) => {
-                findings.add(format!("Unsupported source_type: '{other}'. Valid options: lakehouse, warehouse"));
+                findings.add(
+                    &["source_type"],
+                    format!("Unsupported source_type: '{other}'. Valid options: lakehouse, warehouse"),
+                );
                 None
             }
         };
@@ -209,16 +199,17 @@ impl Definition {
         let kind = vocabulary.connection(&name).map(|kind| kind.source);
         match (kind, declared) {
             (Some(None), _) => {
-                findings
-                    .add(format!("connection \"{name}\" is a store of files and cannot be a source by table or query"));
+                findings.add(
+                    &["source", "source_datastore"],
+                    format!("connection \"{name}\" is a store of files and cannot be a source by table or query"),
+                );
                 (name, declared)
             }
             (Some(Some(actual)), Some(declared)) if actual != declared => {
-                findings.add(format!(
-                    "source_type is '{}', but connection \"{name}\" is a {}",
-                    declared.name(),
-                    actual.name()
-                ));
+                findings.add(
+                    &["source_type"],
+                    format!("source_type is '{}', but connection \"{name}\" is a {}", declared.name(), actual.name()),
+                );
                 (name, Some(actual))
             }
             (Some(actual), _) => (name, actual),
@@ -235,29 +226,38 @@ impl Definition {
             findings,
         );
         if vocabulary.connection(&name).is_some_and(|kind| !kind.target) {
-            findings.add(format!("connection \"{name}\" cannot take files; a target is a store or a lakehouse"));
+            findings.add(
+                &["target", "target_lakehouse"],
+                format!("connection \"{name}\" cannot take files; a target is a store or a lakehouse"),
+            );
         }
         name
     }
 
     fn relation(&self, source_type: Option<SourceType>, rows: &Rows, findings: &mut Findings<'_>) -> Relation {
         match (&self.source_table, &self.source_query) {
-            (Some(_), Some(_)) => findings.add("Cannot specify both source_table and source_query"),
-            (None, None) => findings.add("Must specify either source_table or source_query"),
+            (Some(_), Some(_)) => {
+                findings.add(&["source_query"], "Cannot specify both source_table and source_query");
+            }
+            (None, None) => findings.add(&[], "Must specify either source_table or source_query"),
             (None, Some(query)) => {
-                findings.keep(placeholder::check_query("source_query", query, QUERY_PLACEHOLDERS));
+                findings.keep("source_query", placeholder::check_query("source_query", query, QUERY_PLACEHOLDERS));
                 if self.source_columns.as_ref().is_some_and(|columns| !columns.is_empty()) {
-                    findings.add("source_columns cannot be used with source_query");
+                    findings.add(&["source_columns"], "source_columns cannot be used with source_query");
                 }
                 if self.source_filter.is_some() {
-                    findings.add("source_filter cannot be used with source_query");
+                    findings.add(&["source_filter"], "source_filter cannot be used with source_query");
                 }
                 if placeholder::uses(query, "watermark") && !matches!(rows, Rows::Incremental { .. }) {
-                    findings.add("source_query uses {watermark}, which needs extract_type: incremental");
+                    findings
+                        .add(&["source_query"], "source_query uses {watermark}, which needs extract_type: incremental");
                 }
                 for name in ["period_start_date", "period_end_date"] {
                     if placeholder::uses(query, name) && rows.period_query().is_none() {
-                        findings.add(format!("source_query uses {{{name}}}, which needs a period_date_query"));
+                        findings.add(
+                            &["source_query"],
+                            format!("source_query uses {{{name}}}, which needs a period_date_query"),
+                        );
                     }
                 }
             }
@@ -265,7 +265,8 @@ impl Definition {
                 // The documented long form names a warehouse's schema; the short form takes the connection's default.
                 let long_form = self.source.is_none() && self.source_type.is_some();
                 if source_type == Some(SourceType::Warehouse) && long_form && self.source_schema.is_none() {
-                    findings.add("source_schema is required for warehouse source_type");
+                    findings
+                        .add(&["source_schema", "source_type"], "source_schema is required for warehouse source_type");
                 }
             }
         }
@@ -279,9 +280,15 @@ impl Definition {
 
     fn format(&self, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> (String, FormatOptions) {
         let options = FormatOptions(self.file_format_options.clone().unwrap_or_default());
-        let name = findings.require(self.file_format.clone(), "file_format is required");
+        let name = findings.require(&["file_format"], self.file_format.clone(), "file_format is required");
         match vocabulary.format(&name) {
-            Some(caps) => findings.keep(options.check(&name, caps.options)),
+            Some(caps) => {
+                for option in options.0.keys() {
+                    if let Err(error) = FormatOptions::check_name(&name, option, caps.options) {
+                        findings.entry("file_format_options", option, error);
+                    }
+                }
+            }
             None if name.is_empty() => {}
             None => {
                 let valid: Vec<&str> = vocabulary.formats.iter().map(|(n, _)| *n).collect();
@@ -289,10 +296,7 @@ impl Definition {
                     ErrorKind::Config,
                     format!("Unsupported file_format: '{name}'. Valid options: {}", valid.join(", ")),
                 );
-                findings.error(match nearest(&name, valid) {
-                    Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                    None => error,
-                });
+                findings.error(&["file_format"], with_nearest(error, &name, &valid));
             }
         }
         (name, options)
@@ -314,10 +318,7 @@ impl Definition {
                     ErrorKind::Config,
                     format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")),
                 );
-                findings.error(match nearest(other, valid) {
-                    Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                    None => error,
-                });
+                findings.error(&["compression"], with_nearest(error, other, &valid));
                 Codec::Default
             }
         };
@@ -328,25 +329,27 @@ impl Definition {
             && !caps.internal_codecs.contains(&codec)
         {
             let valid: Vec<&str> = caps.internal_codecs.iter().map(|c| c.name()).collect();
-            findings.add(format!(
-                "format {format} has no compression '{}'; it has: {}",
-                codec.name(),
-                valid.join(", ")
-            ));
+            findings.add(
+                &["compression"],
+                format!("format {format} has no compression '{}'; it has: {}", codec.name(), valid.join(", ")),
+            );
         }
         if let Some(level) = self.compression_level {
-            match (codec, codec.levels()) {
-                (Codec::Default | Codec::None, _) => findings.add("compression_level requires compression to be set"),
-                (_, None) => {
-                    findings.add(format!("compression_level not supported for compression type '{}'", codec.name()));
+            let wrong = match (codec, codec.levels()) {
+                (Codec::Default | Codec::None, _) => {
+                    Some("compression_level requires compression to be set".to_owned())
                 }
-                (_, Some(levels)) if !levels.contains(&level) => findings.add(format!(
+                (_, None) => Some(format!("compression_level not supported for compression type '{}'", codec.name())),
+                (_, Some(levels)) if !levels.contains(&level) => Some(format!(
                     "compression_level for {} must be between {} and {}, found {level}",
                     codec.name(),
                     levels.start(),
                     levels.end()
                 )),
-                _ => {}
+                _ => None,
+            };
+            if let Some(wrong) = wrong {
+                findings.add(&["compression_level"], wrong);
             }
         }
         Compression { codec, level: self.compression_level }
@@ -366,19 +369,30 @@ impl Definition {
         ];
         for (field, template, allowed) in fields {
             let Some(template) = template else { continue };
-            findings.keep(placeholder::check(field, template, allowed));
+            findings.keep(field, placeholder::check(field, template, allowed));
             if template.is_empty() && field != "target_path" {
-                findings.add(format!("{field} must not be empty"));
+                findings.add(&[field], format!("{field} must not be empty"));
             }
             if field != "target_path" && template.contains(['/', '\\']) && !template.contains('{') {
-                findings.add(format!(
-                    "{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"
-                ));
+                findings.add(
+                    &[field],
+                    format!(
+                        "{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"
+                    ),
+                );
             }
         }
         if self.compressed_filename_pattern.is_some() && matches!(compression.codec, Codec::None | Codec::Default) {
-            findings.add("compressed_filename_pattern requires compression to be set");
+            findings
+                .add(&["compressed_filename_pattern"], "compressed_filename_pattern requires compression to be set");
         }
+    }
+}
+
+fn with_nearest(error: Error, name: &str, valid: &[&str]) -> Error {
+    match nearest(name, valid.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+        None => error,
     }
 }
 
@@ -400,13 +414,14 @@ fn connection_name(
             }
         }
         (None, None) => {
-            findings.add(format!("{} is required (or {} with {})", short.0, workspace.0, datastore.0));
+            findings.add(&[], format!("{} is required (or {} with {})", short.0, workspace.0, datastore.0));
             return String::new();
         }
     };
     if vocabulary.connection(&name).is_none() {
         let names: Vec<&str> = vocabulary.connections.iter().map(|(n, _)| n.as_str()).collect();
         findings.error(
+            &[short.0, datastore.0],
             Error::new(ErrorKind::Config, format!("{}: there is no connection \"{name}\"", short.0))
                 .hint(suggestion(&name, names)),
         );
@@ -419,7 +434,7 @@ fn positive(field: &str, value: Option<i64>, findings: &mut Findings<'_>) -> Opt
     match u64::try_from(value) {
         Ok(value) if value > 0 => Some(value),
         _ => {
-            findings.add(format!("{field} must be greater than 0, found {value}"));
+            findings.add(&[field], format!("{field} must be greater than 0, found {value}"));
             None
         }
     }

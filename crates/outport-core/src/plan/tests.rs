@@ -4,7 +4,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::node::{Origin, Position};
 use crate::engine::Dialect;
 use crate::export::{ConnectionKind, Definition, SourceType, Vocabulary};
 use crate::format::{DecodeSettings, Decoder, EncodeSettings, Encoder, FormatCaps, Input, OptionSpec};
@@ -50,10 +49,10 @@ impl Format for Csv {
 }
 
 fn export(yaml: &str) -> Export {
-    let origin = Arc::new(Origin { name: "outport.yml".to_owned(), text: yaml.to_owned() });
     let base = "source: shop\ntarget: drop\ntarget_path: out/{run_date:%Y}\nfile_format: csv\n";
     let file = crate::config::Text { name: "outport.yml".to_owned(), text: format!("{base}{yaml}") };
-    let definition: Definition = crate::config::de::from_node(&crate::config::parse(&file).unwrap()).unwrap();
+    let node = crate::config::parse(&file).unwrap();
+    let definition: Definition = crate::config::de::from_node(&node).unwrap();
     let vocabulary = Vocabulary {
         formats: vec![("csv", Csv.caps())],
         connections: vec![
@@ -62,7 +61,7 @@ fn export(yaml: &str) -> Export {
         ],
     };
     let key = ExportKey { group: "sales".to_owned(), name: "orders".to_owned() };
-    definition.check(key, &Position { origin, line: 1, column: 1 }, &vocabulary).unwrap()
+    definition.check(key, &node, &node.position, &vocabulary).unwrap()
 }
 
 fn moment(date: &str, zone: &str) -> Moment {

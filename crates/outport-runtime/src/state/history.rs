@@ -1,7 +1,9 @@
 //! What was: the log, for people and for APIs.
 
+use outport_core::context::Warning;
 use outport_core::export::ExportKey;
 use outport_core::run::RunState;
+use outport_core::value::Value;
 use outport_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -53,6 +55,26 @@ pub struct RunRecord {
     pub updated_at: jiff::Timestamp,
 }
 
+/// A run with what our own tables know of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunDetail {
+    /// Its row of the log.
+    #[serde(flatten)]
+    pub run: RunRecord,
+    /// The logical date.
+    pub run_date: String,
+    /// The connection that was written to.
+    pub target: Option<String>,
+    /// The machine that it ran on.
+    pub host: String,
+    /// The watermark that it moves to when it succeeds.
+    pub new_watermark_value: Option<String>,
+    /// The fingerprint of its definition.
+    pub fingerprint: Option<String>,
+    /// What was clamped, excluded or lost, with counts.
+    pub warnings: Vec<String>,
+}
+
 const COLUMNS: &str = "l.export_run_id, l.master_execution_id, l.export_group_name, l.export_name, l.export_state, l.source_type, \
     l.source_workspace, l.source_datastore, l.source_table, l.target_path, l.file_format, l.compression, l.watermark_value, \
     @civil(l.period_start_date), @civil(l.period_end_date), @ts(l.started_at), @ts(l.completed_at), l.duration_ms, \
@@ -93,6 +115,56 @@ impl State {
         let row =
             sqlx::query(self.database.sql(&sql)).bind(run_id.to_string()).fetch_optional(&self.database.pool).await;
         row.map_err(|e| self.database.failed(e))?.map(|row| self.run_record(&row)).transpose()
+    }
+
+    /// The run whose id begins with `prefix`, with or without its hyphens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where there is none, or more than one.
+    pub async fn find_run(&self, prefix: &str) -> Result<RunDetail> {
+        let digits: String = prefix.chars().filter(|c| *c != '-').collect::<String>().to_lowercase();
+        if digits.is_empty() || digits.len() > 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(Error::new(ErrorKind::Usage, format!("expected the id of a run, found \"{prefix}\""))
+                .hint("`outport runs list` shows them"));
+        }
+        let sql = "SELECT export_run_id FROM log_resource_export WHERE replace(export_run_id, '-', '') LIKE $1 LIMIT 2";
+        let rows = sqlx::query(self.database.sql(sql))
+            .bind(format!("{digits}%"))
+            .fetch_all(&self.database.pool)
+            .await
+            .map_err(|e| self.database.failed(e))?;
+        match rows.as_slice() {
+            [row] => self.run_detail(self.uuid(&self.get::<String>(row, 0)?)?).await,
+            [] => Err(Error::new(ErrorKind::Usage, format!("there is no run {prefix}"))
+                .hint("`outport runs list` shows the latest")),
+            _ => Err(Error::new(ErrorKind::Usage, format!("there are several runs whose id begins with {prefix}"))
+                .hint("give more of it; `outport runs list -o csv` shows whole ids")),
+        }
+    }
+
+    async fn run_detail(&self, run_id: Uuid) -> Result<RunDetail> {
+        let run =
+            self.run(run_id).await?.ok_or_else(|| self.database.wrong(format!("run {run_id} was just removed")))?;
+        let sql = "SELECT run_date, target, host, watermark_typed, fingerprint, warnings FROM outport_run \
+                   WHERE export_run_id = $1";
+        let row = sqlx::query(self.database.sql(sql))
+            .bind(run_id.to_string())
+            .fetch_one(&self.database.pool)
+            .await
+            .map_err(|e| self.database.failed(e))?;
+        let watermark: Option<Value> =
+            self.get::<Option<String>>(&row, 3)?.map(|text| self.read_json(&text)).transpose()?;
+        let warnings: Vec<(Warning, u64)> =
+            self.get::<Option<String>>(&row, 5)?.map(|text| self.read_json(&text)).transpose()?.unwrap_or_default();
+        Ok(RunDetail {
+            run,
+            run_date: self.get(&row, 0)?,
+            target: self.get(&row, 1)?,
+            host: self.get(&row, 2)?,
+            new_watermark_value: watermark.map(|value| value.to_string()),
+            fingerprint: self.get(&row, 4)?,
+            warnings: warnings.iter().map(|(warning, times)| warning.counted(*times)).collect(),
+        })
     }
 
     /// The run dates of an export with the states of their runs, oldest run first.

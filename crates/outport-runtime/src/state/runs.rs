@@ -197,11 +197,13 @@ impl State {
         self.database.commit(transaction).await
     }
 
-    /// Closes the books of a dead run that turned out to have published everything, as its own success would have.
-    pub async fn adopt(&self, dead: &DeadRun, receipt: &Receipt) -> Result<()> {
+    /// Closes the books of a dead run that turned out to have published everything, as its own success would have. Gives the
+    /// watermark that it moved to, if it moved one.
+    pub async fn adopt(&self, dead: &DeadRun, receipt: &Receipt) -> Result<Option<Value>> {
         let mut transaction = self.database.begin().await?;
-        self.close_books(&mut transaction, &dead.key, dead.run_id, &RunEvent::Adopted, receipt).await?;
-        self.database.commit(transaction).await
+        let watermark = self.close_books(&mut transaction, &dead.key, dead.run_id, &RunEvent::Adopted, receipt).await?;
+        self.database.commit(transaction).await?;
+        Ok(watermark)
     }
 
     /// Logs a run as failed and ends its lease. A run that is logged as failed already stays as it is.
@@ -338,7 +340,7 @@ impl State {
         run_id: Uuid,
         event: &RunEvent,
         receipt: &Receipt,
-    ) -> Result<()> {
+    ) -> Result<Option<Value>> {
         self.step(connection, run_id, event).await?;
         self.complete(connection, run_id).await?;
         let files: Vec<&str> = receipt.files.iter().map(|file| file.path.as_str()).collect();
@@ -363,10 +365,11 @@ impl State {
             .fetch_one(&mut *connection)
             .await
             .map_err(|e| self.database.failed(e))?;
-        if let Some(text) = self.get::<Option<String>>(&row, 1)? {
-            let value: Value = self.read_json(&text)?;
+        let watermark: Option<Value> =
+            self.get::<Option<String>>(&row, 1)?.map(|text| self.read_json(&text)).transpose()?;
+        if let Some(value) = &watermark {
             let column: Option<String> = self.get(&row, 0)?;
-            self.append_watermark(connection, key, column.as_deref(), Some(&value), Some(run_id)).await?;
+            self.append_watermark(connection, key, column.as_deref(), Some(value), Some(run_id)).await?;
         }
         if let (Some(fingerprint), Some(columns)) =
             (self.get::<Option<String>>(&row, 2)?, self.get::<Option<String>>(&row, 3)?)
@@ -386,7 +389,7 @@ impl State {
                 .await
                 .map_err(|e| self.database.failed(e))?;
         }
-        Ok(())
+        Ok(watermark)
     }
 
     /// Takes one step of the state machine.

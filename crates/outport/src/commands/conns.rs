@@ -31,14 +31,52 @@ pub async fn run(args: &Conns, app: &App) -> Result<u8> {
             Ok(0)
         }
         Conns::Test { names } => test(&systems, names, app).await,
+        // PostgreSQL would let a query call what writes.
+        Conns::Exec { connection, sql, limit } => {
+            super::exec::run(&systems.read_only(), connection, sql, *limit, app).await
+        }
         Conns::Discover { connection, pattern, columns } => {
             discover(&systems, connection, pattern.as_deref(), *columns, app).await
         }
     }
 }
 
-/// Opens each connection and reads or writes a little; prints what came of it.
-pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> {
+async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> {
+    let mut table = Table::new(&["Connection", "Result", "Milliseconds"], "no connections are configured");
+    let mut errors = Vec::new();
+    for Tested { name, result, milliseconds } in probe(systems, names, app).await? {
+        let shown = say(&result);
+        errors.extend(result.err());
+        table.push(vec![name.into(), shown.into(), Cell::Count(milliseconds)]);
+    }
+    app.printer.table(&table)?;
+    if errors.is_empty() {
+        return Ok(0);
+    }
+    let summary = super::counted_failures(errors.len(), "connection");
+    Err(Error::many(errors, summary))
+}
+
+/// What opening a connection gave.
+pub struct Tested {
+    /// The connection.
+    pub name: String,
+    /// What was found.
+    pub result: Result<String>,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// `ok: …` or `failed: …`, without what an error says beside its message.
+pub fn say(result: &Result<String>) -> String {
+    match result {
+        Ok(found) => format!("ok: {found}"),
+        Err(error) => format!("failed: {}", error.message()),
+    }
+}
+
+/// Opens each connection and reads or writes a little.
+pub async fn probe(systems: &Systems, names: &[String], app: &App) -> Result<Vec<Tested>> {
     let all: Vec<String> = systems.connections().map(|(name, _)| name.to_owned()).collect();
     for name in names {
         if !all.contains(name) {
@@ -46,8 +84,7 @@ pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> 
                 .hint(outport_core::error::suggestion(name, all.iter().map(String::as_str))));
         }
     }
-    let mut table = Table::new(&["Connection", "Result", "Milliseconds"], "no connections are configured");
-    let mut errors = Vec::new();
+    let mut tested = Vec::new();
     for (name, kind) in systems.connections().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name)) {
         let mut context = Context::new(Uuid::new_v4());
         context.cancel = app.cancel.clone();
@@ -64,23 +101,15 @@ pub async fn test(systems: &Systems, names: &[String], app: &App) -> Result<u8> 
             }
             Ok::<_, Error>(found.join(", "))
         };
-        let result = match probe.await {
-            Ok(found) => format!("ok: {found}"),
-            Err(error) => {
-                let text = format!("failed: {}", error.message());
-                errors.push(error.context(format!("connection {name}")));
-                text
-            }
-        };
+        let result = probe.await.map_err(|error| {
+            // What opens a connection may have named it already.
+            let context = format!("connection {name}");
+            if error.contexts().contains(&context) { error } else { error.context(context) }
+        });
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        table.push(vec![name.into(), result.into(), Cell::Count(milliseconds)]);
+        tested.push(Tested { name: name.to_owned(), result, milliseconds });
     }
-    app.printer.table(&table)?;
-    if errors.is_empty() {
-        return Ok(0);
-    }
-    let summary = format!("{} connections failed", errors.len());
-    Err(Error::many(errors, summary))
+    Ok(tested)
 }
 
 async fn discover(systems: &Systems, connection: &str, pattern: Option<&str>, columns: bool, app: &App) -> Result<u8> {

@@ -20,11 +20,16 @@ pub async fn run(args: &args::History, app: &App) -> Result<u8> {
         app.printer.json(&runs)?;
         return Ok(0);
     }
-    let header = ["Started", "Export", "Status", "Rows", "Files", "Bytes", "Seconds", "Execution", "Error"];
+    let header = ["Started", "Run", "Export", "Status", "Rows", "Files", "Bytes", "Seconds", "Execution", "Error"];
     let mut table = Table::new(&header, "no runs yet");
     for run in runs {
         table.push(vec![
             Cell::Time(run.started_at),
+            match app.printer.output() {
+                // The beginning, as the names of files have it, is enough for `runs show`.
+                Output::Text => run.export_run_id.simple().to_string()[..8].into(),
+                _ => run.export_run_id.to_string().into(),
+            },
             format!("{}/{}", run.export_group_name, run.export_name).into(),
             run.export_state.name().into(),
             run.rows_exported.map(count).map(Cell::Count).into(),

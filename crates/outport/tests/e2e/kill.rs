@@ -132,7 +132,7 @@ fn every_step(place: &Place, export: &str) {
             return;
         }
 
-        folder.ok(&["run", export, "--run-date", RUN_DATE]);
+        let result = folder.json(&["run", export, "--run-date", RUN_DATE])["results"][0].clone();
         let after = see(place, &folder, &prefix, export);
         assert_eq!(after.watermark, expected.watermark, "{export} {at}");
         assert_eq!(names(&after), names(&expected), "{export} {at}");
@@ -141,6 +141,13 @@ fn every_step(place: &Place, export: &str) {
         let log = succeeded(&folder, export);
         assert!(log.contains(&rows), "{export} {at}: {log:?}");
         if export != "kill/partitioned" {
+            // A run that an earlier one is taken for tells where that one began.
+            let began = if left.watermark == before.watermark { "100" } else { "1200" };
+            assert_eq!(
+                (&result["watermark_value"], &result["new_watermark_value"]),
+                (&began.into(), &"1200".into()),
+                "{export} {at}"
+            );
             // Rows of an increment are counted once, however often its process died.
             assert_eq!(log.iter().sum::<i64>(), rows, "{export} {at}: {log:?}");
         }

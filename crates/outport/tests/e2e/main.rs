@@ -8,9 +8,12 @@ mod support;
 #[allow(dead_code, reason = "its other tests use all of it")]
 mod postgres_server;
 
+mod books;
+mod concurrency;
 mod groups;
 mod incremental;
 mod kill;
 mod layouts;
 mod period;
 mod secrets;
+mod systems;

@@ -91,6 +91,7 @@ macro_rules! check {
                 (r"fingerprint [0-9a-f]{8} is now [0-9a-f]{8}", "fingerprint [old] is now [new]"),
                 (r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?Z", "[time]"),
                 (r"in \d+\.\d+ s, [\d,]+ rows/s", "in [seconds] s, [rate] rows/s"),
+                (r"( 0 B +)\d\.\d", "${1}0.0"),
                 (r"process \d+ \([^)]*\)", "process [pid] ([program])"),
                 (r"PID \d+", "PID [pid]"),
             ]
