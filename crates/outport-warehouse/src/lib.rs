@@ -4,6 +4,7 @@
 //! references and writes the exports; [`catalog`] says what was written; [`publish`] brings it to where anyone can query it.
 //! SQL goes through [`outport_core::engine::Engine`] alone, files through [`outport_core::destination::Destination`].
 
+pub mod assertions;
 pub mod build;
 pub mod catalog;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod publish;
 pub mod references;
 pub mod remote;
 pub mod site;
+mod sql;
 pub mod state;
 pub mod template;
 

@@ -86,6 +86,8 @@ pub struct Export {
     pub path: String,
     /// The format's name.
     pub format: String,
+    /// The extension of its files.
+    pub extension: String,
     /// Its compression.
     pub compression: Compression,
     /// Columns that become folders.
@@ -141,6 +143,29 @@ pub enum TestKind {
 }
 
 impl Model {
+    /// A view without any description.
+    pub fn of(layer: &str, name: &str, text: &str) -> Self {
+        Self {
+            layer: layer.to_owned(),
+            name: name.to_owned(),
+            file: PathBuf::from(format!("{layer}/{name}.sql")),
+            text: text.to_owned(),
+            description: String::new(),
+            materialized: Materialization::default(),
+            depends_on: Vec::new(),
+            tags: Vec::new(),
+            columns: Vec::new(),
+            export: None,
+            incremental: None,
+            tests: Vec::new(),
+        }
+    }
+
+    /// Whether the SQL is a SELECT, and not a statement that is run as it is.
+    pub fn is_select(&self) -> bool {
+        self.materialized != Materialization::ExternalTable
+    }
+
     /// `layer.name`.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.layer, self.name)

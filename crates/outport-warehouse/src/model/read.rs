@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use outport_core::config::node::{Node, Value};
 use outport_core::config::{self, Text};
 use outport_core::error::{Location, from_io, suggestion};
-use outport_core::format::Format;
+use outport_core::format::{EncodeSettings, Format, FormatOptions};
 use outport_core::layout::{Codec, Compression};
 use outport_core::placeholder;
 use outport_core::{Error, ErrorKind, Result};
@@ -71,7 +71,7 @@ impl Project {
             let text = fs::read_to_string(&file)
                 .map_err(|e| from_io(ErrorKind::Config, e).context(format!("reading {}", file.display())))?;
             let node = described.remove(&name.to_lowercase());
-            let mut model = Model::new(&layer, &name, file, text);
+            let mut model = Model { file, ..Model::of(&layer, &name, &text) };
             if let Some(node) = node {
                 model.describe(&node, formats, errors);
             }
@@ -167,23 +167,6 @@ fn add_descriptions(models: Vec<Node>, described: &mut BTreeMap<String, Node>, e
 }
 
 impl Model {
-    fn new(layer: &str, name: &str, file: PathBuf, text: String) -> Self {
-        Self {
-            layer: layer.to_owned(),
-            name: name.to_owned(),
-            file,
-            text,
-            description: String::new(),
-            materialized: Materialization::default(),
-            depends_on: Vec::new(),
-            tags: Vec::new(),
-            columns: Vec::new(),
-            export: None,
-            incremental: None,
-            tests: Vec::new(),
-        }
-    }
-
     /// Takes what `schema.yml` says of the model.
     fn describe(&mut self, node: &Node, formats: Formats<'_>, errors: &mut Vec<Error>) {
         let mut reader = Reader { errors, of: format!("model {}.{}", self.layer, self.name) };
@@ -479,9 +462,15 @@ impl Reader<'_> {
         if let (Some(rows), true) = (row_group_size.or(parquet.then_some(100_000)), parquet) {
             options.push(("row_group_size".to_owned(), rows.to_string()));
         }
-        let pairs = options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        if let Err(error) = format.check_options(&outport_core::format::FormatOptions::from_pairs(pairs)) {
+        if let Err(error) = check_options(&*format, &options) {
             self.errors.push(error.at(place("options")).context(self.of.clone()));
+        }
+        if let Some(level) = level.filter(|level| !codec.levels().is_some_and(|levels| levels.contains(level))) {
+            let hint = match codec.levels() {
+                Some(levels) => format!("{} has the levels {} to {}", codec.name(), levels.start(), levels.end()),
+                None => format!("{} has no levels", codec.name()),
+            };
+            self.error(format!("compression_level {level} is none of {}", codec.name()), hint, node);
         }
         let partition_by = match node.get("partition_by").and_then(Node::as_str) {
             Some(column) => vec![column.to_owned()],
@@ -489,7 +478,7 @@ impl Reader<'_> {
         };
         let path = match self.text(node, "path") {
             Some(path) => path,
-            None if partition_by.is_empty() => format!("{name}.{}", format.extension()),
+            None if partition_by.is_empty() => format!("{name}.{}", format.caps().extension),
             None => name.to_owned(),
         };
         if let Err(error) = check_path(&path) {
@@ -498,12 +487,22 @@ impl Reader<'_> {
         Some(Export {
             path,
             format: format_name,
+            extension: format.caps().extension.to_owned(),
             compression: Compression { codec, level },
             partition_by,
             options,
             location: Some(node.position.location()),
         })
     }
+}
+
+/// An encoder for any one column tells whether the options are right.
+fn check_options(format: &dyn Format, options: &[(String, String)]) -> Result<()> {
+    use arrow::datatypes::{DataType, Field, Schema};
+    let schema = std::sync::Arc::new(Schema::new(vec![Field::new("column", DataType::Int32, true)]));
+    let options = FormatOptions::from_pairs(options.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    options.check(format.name(), format.caps().options)?;
+    format.encoder(&schema, &EncodeSettings { options, ..EncodeSettings::default() }).map(drop)
 }
 
 /// A path stays inside `export_dir`, and has only placeholders that there are.
