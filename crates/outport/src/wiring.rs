@@ -1,5 +1,7 @@
 //! The one place where concrete things are named: formats, sources, stores.
 
+mod warehouse;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::project::Project;
+
+pub use warehouse::{load_warehouse, open_deployment, open_scratch, open_warehouse};
 
 /// The folder of a lakehouse that files are written to, beside its tables.
 const LAKEHOUSE_FILES: &str = "Files";
