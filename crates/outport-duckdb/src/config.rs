@@ -17,7 +17,8 @@ pub struct DuckDbConfig {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Setting>,
     /// The memory that DuckDB may use, such as `2GB`. Three eighths of the run's byte budget where it is not given (192 MiB of
-    /// 512 MiB): enough to scan a table of any size, while large sorts and joins spill to `temp_directory`.
+    /// 512 MiB): enough to scan a table of any size, while large sorts and joins spill to `temp_directory`. `auto` is DuckDB's own
+    /// limit, four fifths of the machine's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<String>,
     /// The number of threads that DuckDB may use; all cores where it is not given.

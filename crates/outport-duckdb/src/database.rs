@@ -85,7 +85,9 @@ fn configure(root: &Connection, config: &DuckDbConfig, memory_limit: usize) -> R
     let memory = config.memory_limit.clone().unwrap_or_else(|| format!("{memory_limit}B"));
     // Results must not depend on the machine: text made of a TIMESTAMPTZ is in UTC unless `settings` says otherwise.
     set(root, "TimeZone", "UTC")?;
-    set(root, "memory_limit", &memory)?;
+    if memory != "auto" {
+        set(root, "memory_limit", &memory)?;
+    }
     set(root, "temp_directory", &temp.to_string_lossy())?;
     if let Some(threads) = config.threads {
         set(root, "threads", &threads.to_string())?;

@@ -15,7 +15,7 @@ pub mod publish;
 pub mod references;
 pub mod remote;
 pub mod site;
-mod sql;
+pub mod sql;
 pub mod state;
 pub mod template;
 

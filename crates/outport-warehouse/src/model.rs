@@ -8,7 +8,7 @@ use outport_core::error::Location;
 use outport_core::layout::Compression;
 use serde::Serialize;
 
-pub(crate) use read::{PATH_PLACEHOLDERS, all, plain_placeholders};
+pub(crate) use read::{all, plain_placeholders};
 pub use read::Formats;
 
 /// A folder of models, read and checked.

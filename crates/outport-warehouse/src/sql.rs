@@ -7,7 +7,10 @@ use outport_core::engine::{Dialect, Engine};
 use outport_core::{Context, Result};
 
 /// The rows of a small result, every value as text; `None` for NULL.
-pub(crate) async fn rows(engine: &dyn Engine, sql: &str, context: &Context) -> Result<Vec<Vec<Option<String>>>> {
+///
+/// # Errors
+/// Those of the query.
+pub async fn rows(engine: &dyn Engine, sql: &str, context: &Context) -> Result<Vec<Vec<Option<String>>>> {
     let mut rows = Vec::new();
     for batch in engine.query(sql, context).await?.collect().await? {
         let columns = batch.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 mod exports;
+pub mod warehouse;
 
 use std::path::PathBuf;
 
@@ -101,6 +102,9 @@ pub enum Command {
     Direct(Export),
     /// Copy one file, folder, table or query to a file, without a configuration
     Copy(Copy),
+    /// A warehouse of SQL models that export themselves
+    #[command(subcommand)]
+    Warehouse(warehouse::Warehouse),
     /// Connections of the configuration
     #[command(subcommand)]
     Conns(Conns),

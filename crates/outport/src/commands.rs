@@ -18,6 +18,7 @@ pub mod schema;
 pub mod signals;
 pub mod status;
 pub mod verify;
+pub mod warehouse;
 pub mod watermark;
 
 use std::path::PathBuf;
@@ -125,6 +126,7 @@ pub async fn dispatch(command: Command, app: &App) -> Result<u8> {
         Command::Check(args) => check::run(&args, app).await,
         Command::Doctor(args) => doctor::run(&args, app).await,
         Command::Copy(args) => copy::run(&args, app).await,
+        Command::Warehouse(command) => warehouse::dispatch(command, app).await,
         Command::Conns(args) => conns::run(&args, app).await,
         Command::Verify(args) => verify::run(&args, app).await,
         Command::Gc(args) => gc::run(&args, app).await,

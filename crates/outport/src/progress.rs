@@ -66,36 +66,47 @@ impl Drop for Display {
     }
 }
 
-impl Observer for Display {
-    fn begun(&self, export: &Export, context: &Context) {
+impl Display {
+    /// Shows the counters of `context` under a name until [`Display::end`].
+    pub fn begin(&self, name: &str, context: &Context) {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("{spinner} {prefix} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_prefix(export.key.to_string());
+            bar.set_prefix(name.to_owned());
             bar
         });
         let shown = Shown { progress: context.progress.clone(), since: Instant::now(), bar };
-        lock(&self.running).insert(export.key.to_string(), shown);
+        lock(&self.running).insert(name.to_owned(), shown);
+    }
+
+    /// What was shown under a name has ended; `say` writes what there is to say of it.
+    pub fn end(&self, name: &str, say: impl FnOnce(&Printer)) {
+        if let Some(Shown { bar: Some(bar), .. }) = lock(&self.running).remove(name) {
+            bar.finish_and_clear();
+        }
+        match &self.bars {
+            Some(bars) => bars.suspend(|| say(&self.printer)),
+            None => say(&self.printer),
+        }
+    }
+}
+
+impl Observer for Display {
+    fn begun(&self, export: &Export, context: &Context) {
+        self.begin(&export.key.to_string(), context);
     }
 
     fn ended(&self, outcome: &Outcome) {
         let name = format!("{}/{}", outcome.export_group_name, outcome.export_name);
-        if let Some(Shown { bar: Some(bar), .. }) = lock(&self.running).remove(&name) {
-            bar.finish_and_clear();
-        }
-        let say = || match &outcome.error {
-            Some(error) => self.printer.error(error),
+        self.end(&name, |printer| match &outcome.error {
+            Some(error) => printer.error(error),
             None => {
                 for warning in &outcome.warnings {
-                    self.printer.note(&format!("warning: {name}: {warning}"));
+                    printer.note(&format!("warning: {name}: {warning}"));
                 }
             }
-        };
-        match &self.bars {
-            Some(bars) => bars.suspend(say),
-            None => say(),
-        }
+        });
     }
 }
 

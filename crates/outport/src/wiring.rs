@@ -29,7 +29,7 @@ use tokio::sync::Mutex;
 
 use crate::project::Project;
 
-pub use warehouse::{load_warehouse, open_deployment, open_scratch, open_warehouse};
+pub use warehouse::{Exports, load_warehouse, open_deployment, open_scratch, open_warehouse};
 
 /// The folder of a lakehouse that files are written to, beside its tables.
 const LAKEHOUSE_FILES: &str = "Files";

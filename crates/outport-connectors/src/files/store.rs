@@ -25,6 +25,7 @@ use outport_core::{Environment, Error, ErrorKind, Result};
 use url::Url;
 
 pub(crate) use error::from_object_store;
+pub use local::exchange_folder;
 pub(crate) use local::{LocalInput, blocking, failed, rename, sync_folder};
 pub(crate) use remote::Remote;
 

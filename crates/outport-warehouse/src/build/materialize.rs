@@ -152,9 +152,11 @@ fn grow_script(relation: &str, select: &str, incremental: &Incremental) -> Strin
 /// Moves a place in the statement that was run to the model's file.
 fn in_file(error: Error, model: &Model) -> Error {
     let Some(location) = error.location().cloned() else { return error };
-    let Some(text) = location.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) else { return error };
-    // The SQL stands in a longer statement, or came out of a template: the line is found by what is in it.
-    let Some(line) = model.text.lines().position(|line| line.trim() == text) else { return error };
+    // The SQL stands in a longer statement, or came out of a template: the line is found by what is in it. DuckDB shows a part of
+    // a long one.
+    let shown = location.text.as_deref().map(|text| text.trim().trim_matches('.').trim());
+    let Some(shown) = shown.filter(|text| !text.is_empty()) else { return error };
+    let Some(line) = model.text.lines().position(|line| line.contains(shown)) else { return error };
     error.at(outport_core::error::Location {
         file: model.file.display().to_string(),
         line: line as u64 + 1,

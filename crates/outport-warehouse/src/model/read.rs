@@ -33,7 +33,7 @@ const EXPORT_KEYS: &[&str] =
     &["enabled", "path", "format", "compression", "compression_level", "row_group_size", "partition_by", "options"];
 const INCREMENTAL_KEYS: &[&str] = &["time_column", "unique_key", "lookback"];
 /// What may stand in the path of an export.
-pub(crate) const PATH_PLACEHOLDERS: &[&str] = &["run_date", "date"];
+const PATH_PLACEHOLDERS: &[&str] = &["run_date", "date"];
 
 /// The formats that exports can have, by name.
 pub type Formats<'a> = &'a dyn Fn(&str) -> Result<std::sync::Arc<dyn Format>>;

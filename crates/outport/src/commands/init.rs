@@ -34,6 +34,23 @@ const TEMPLATES: &[Template] = &[
         purpose: "exports from Delta Lake and Iceberg tables in a bucket",
         files: &[("outport.yml", include_str!("../../templates/lakehouse/outport.yml"))],
     },
+    Template {
+        name: "warehouse",
+        purpose: "SQL models over DuckDB that export and publish themselves; runs as it stands",
+        files: &[
+            ("warehouse.yml", include_str!("../../templates/warehouse/warehouse.yml")),
+            ("models/raw/countries.sql", include_str!("../../templates/warehouse/models/raw/countries.sql")),
+            ("models/raw/zones.sql", include_str!("../../templates/warehouse/models/raw/zones.sql")),
+            ("models/raw/schema.yml", include_str!("../../templates/warehouse/models/raw/schema.yml")),
+            ("models/staging/stg_zones.sql", include_str!("../../templates/warehouse/models/staging/stg_zones.sql")),
+            ("models/staging/schema.yml", include_str!("../../templates/warehouse/models/staging/schema.yml")),
+            ("models/mart/country_zones.sql", include_str!("../../templates/warehouse/models/mart/country_zones.sql")),
+            ("models/mart/zones_by_region.sql", include_str!("../../templates/warehouse/models/mart/zones_by_region.sql")),
+            ("models/mart/schema.yml", include_str!("../../templates/warehouse/models/mart/schema.yml")),
+            ("data/zone1970.tab", include_str!("../../templates/warehouse/data/zone1970.tab")),
+            ("data/iso3166.tab", include_str!("../../templates/warehouse/data/iso3166.tab")),
+        ],
+    },
 ];
 
 /// Writes a template's files and the JSON Schema that editors check them with.
@@ -53,8 +70,11 @@ pub fn run(args: &args::Init, printer: &Printer) -> Result<u8> {
     })?;
     let schema = serde_json::to_string_pretty(&outport_core::config::json_schema(&outport::wiring::connection_types()))
         .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    let files: Vec<(&str, &str)> =
-        template.files.iter().copied().chain([("outport.schema.json", schema.as_str())]).collect();
+    let mut files = template.files.to_vec();
+    let warehouse = template.name == "warehouse";
+    if !warehouse {
+        files.push(("outport.schema.json", &schema));
+    }
     for (name, _) in &files {
         let path = args.folder.join(name);
         if path.exists() && !args.force {
@@ -67,7 +87,8 @@ pub fn run(args: &args::Init, printer: &Printer) -> Result<u8> {
         printer.line(&format!("{} {}", printer.style().green("wrote"), args.folder.join(name).display()))?;
     }
     let there = if args.folder == Path::new(".") { String::new() } else { format!("cd {} && ", args.folder.display()) };
-    printer.note(&format!("next: {there}outport plan, then outport run"));
+    let command = if warehouse { "outport warehouse" } else { "outport" };
+    printer.note(&format!("next: {there}{command} plan, then {command} run"));
     Ok(0)
 }
 

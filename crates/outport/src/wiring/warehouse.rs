@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use outport_connectors::files::Store;
+use outport_connectors::files::store::exchange_folder;
+use outport_connectors::files::{FileDestination, Store};
+use outport_core::destination::Destination;
 use outport_core::environment::Environment;
 use outport_core::error::from_io;
+use outport_core::format::FormatOptions;
+use outport_core::layout::Layout;
+use outport_core::manifest::Provenance;
 use outport_core::secret::Secret;
 use outport_core::{Error, ErrorKind, Result};
-use outport_duckdb::{AccessMode, DuckDb, DuckDbConfig};
+use outport_duckdb::{AccessMode, DuckDb, DuckDbConfig, Setting};
 use outport_warehouse::Deployment;
+use outport_warehouse::build::Exporter;
 use outport_warehouse::config::{Config, FILE_NAMES};
 
 /// Reads the `warehouse.yml` that is named, or the one in the working directory or the nearest folder above it.
@@ -45,12 +52,20 @@ pub fn open_scratch(config: &Config) -> DuckDb {
 }
 
 fn limited(config: &Config, path: String) -> DuckDbConfig {
-    let settings = &config.settings;
+    let given = &config.settings;
+    let mut settings = BTreeMap::new();
+    if !config.folder.as_os_str().is_empty() {
+        // Models name files as the configuration does.
+        let folder = config.folder.display().to_string();
+        settings.insert("file_search_path".to_owned(), Setting::Text(folder));
+    }
     DuckDbConfig {
         path,
-        memory_limit: settings.memory_limit.clone(),
-        threads: settings.threads,
-        temp_directory: settings.temp_directory.as_ref().map(|folder| config.path(folder)),
+        // A source shares the machine with encoders; the warehouse's own work is all there is to do.
+        memory_limit: Some(given.memory_limit.clone().unwrap_or_else(|| "auto".to_owned())),
+        settings,
+        threads: given.threads,
+        temp_directory: given.temp_directory.as_ref().map(|folder| config.path(folder)),
         ..DuckDbConfig::default()
     }
 }
@@ -80,6 +95,37 @@ pub fn open_deployment(config: &Config, deployment: &Deployment, environment: &E
         set("allow_http", local.then(|| Secret::new("true".to_owned())));
     }
     Store::open(&url, &options, environment).map_err(|e| e.context("deployment"))
+}
+
+/// Writes the exports of a warehouse, in every format there is.
+pub struct Exports {
+    temporary: PathBuf,
+}
+
+impl Exports {
+    /// For the warehouse of that configuration.
+    pub fn new(config: &Config) -> Self {
+        let temporary = config.settings.temp_directory.as_deref().map(|folder| config.path(folder));
+        Self { temporary: temporary.unwrap_or_else(std::env::temp_dir) }
+    }
+}
+
+impl Exporter for Exports {
+    fn destination(
+        &self,
+        folder: &Path,
+        format: &str,
+        options: FormatOptions,
+        layout: Layout,
+        provenance: Provenance,
+    ) -> Result<Arc<dyn Destination>> {
+        let destination = FileDestination::new(Store::local(folder), super::format(format)?, layout, &self.temporary)?;
+        Ok(Arc::new(destination.with_options(options).with_provenance(provenance)))
+    }
+
+    fn exchange(&self, new: &Path, place: &Path) -> Result<()> {
+        exchange_folder(new, place)
+    }
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -229,3 +229,53 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Res
     }
     Ok(())
 }
+
+/// Puts the folder `new` in the place of `place`, which is removed then if it was there. Whoever opens the path sees one of them whole.
+///
+/// Where the system cannot exchange two folders in one step, the path names nothing for a moment between two renames.
+///
+/// # Errors
+/// [`ErrorKind::Write`]; the old folder stands again where the new one could not be put in its place.
+pub fn exchange_folder(new: &Path, place: &Path) -> Result<()> {
+    let wrong = |e| failed(ErrorKind::Write, e, place);
+    let parent = place.parent().unwrap_or(Path::new("."));
+    match fs::symlink_metadata(place) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            fs::rename(new, place).map_err(wrong)?;
+            return sync_folder(parent);
+        }
+        Err(e) => return Err(wrong(e)),
+        // A file, from when the export was not partitioned.
+        Ok(meta) if !meta.is_dir() => {
+            fs::remove_file(place).map_err(wrong)?;
+            fs::rename(new, place).map_err(wrong)?;
+            return sync_folder(parent);
+        }
+        Ok(_) => {}
+    }
+    if exchange(new, place).is_ok() {
+        sync_folder(parent)?;
+        return fs::remove_dir_all(new).map_err(|e| failed(ErrorKind::Write, e, new));
+    }
+    let mut old = new.as_os_str().to_owned();
+    old.push("-old");
+    let old = Path::new(&old);
+    fs::rename(place, old).map_err(wrong)?;
+    if let Err(error) = fs::rename(new, place) {
+        fs::rename(old, place).map_err(wrong)?;
+        return Err(wrong(error));
+    }
+    sync_folder(parent)?;
+    fs::remove_dir_all(old).map_err(|e| failed(ErrorKind::Write, e, old))
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
