@@ -9,6 +9,7 @@ mod remote;
 mod s3;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
