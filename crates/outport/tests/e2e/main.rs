@@ -8,9 +8,13 @@ mod support;
 #[allow(dead_code, reason = "its other tests use all of it")]
 mod postgres_server;
 
+mod cleaning;
+mod cut;
 mod groups;
 mod incremental;
 mod kill;
+mod lakes;
 mod layouts;
 mod period;
+mod refused;
 mod secrets;
