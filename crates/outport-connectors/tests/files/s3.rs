@@ -122,7 +122,7 @@ async fn an_upload_whose_id_never_came_back_is_found() {
     server.request("POST", "/moto-api/reset-auth", "inf");
     let mut left = uploads(server.port);
     left.sort();
-    let expected = [format!("prefix/some/a b+c/other.csv"), format!("prefix/{name}"), format!("prefix/{name}.gz")];
+    let expected = ["prefix/some/a b+c/other.csv".to_owned(), format!("prefix/{name}"), format!("prefix/{name}.gz")];
     assert_eq!(left, expected.map(|key| key.replace('&', "&amp;")));
 }
 
