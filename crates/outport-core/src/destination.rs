@@ -47,6 +47,9 @@ pub struct Intent {
     pub temporary: Vec<String>,
     /// Multipart uploads that are open.
     pub uploads: Vec<Upload>,
+    /// The path for which an upload was just asked for: the store may have opened it, and its id may never have come back.
+    #[serde(default)]
+    pub opening: Option<String>,
     /// What stood at each path before the run, as the store's tag of it; `None` where there was nothing.
     #[serde(default)]
     pub previous: Vec<Option<String>>,

@@ -58,7 +58,10 @@ pub(crate) fn from_delta(table: &str, error: DeltaTableError) -> Error {
             from_io(ErrorKind::SourceRead, source).context(format!("delta table \"{table}\""))
         }
         DeltaTableError::GenericError { source } => context(format!("delta table \"{table}\""), from_external(source)),
-        DeltaTableError::KernelError(inner) => from_kernel(table, &strip(&inner.to_string())),
+        DeltaTableError::KernelError(inner) => match ours(&inner) {
+            Some(ours) => copy(ours).context(format!("delta table \"{table}\"")),
+            None => from_kernel(table, &strip(&inner.to_string())),
+        },
         DeltaTableError::InvalidVersion(version) => named(ErrorKind::NotFound, format!("has no version {version}"))
             .hint("older versions go when the log is cleaned up; leave `version` out to read the latest"),
         DeltaTableError::NotATable(text) => named(ErrorKind::NotFound, format!("is no Delta table: {}", strip(&text))),
@@ -107,6 +110,9 @@ pub(crate) fn from_store(error: object_store::Error) -> Error {
 
 fn from_store_ref(error: &object_store::Error) -> Error {
     use object_store::Error as S;
+    if let Some(ours) = ours(error) {
+        return copy(ours);
+    }
     match error {
         S::NotFound { path, .. } => missing_file(path),
         S::PermissionDenied { path, .. } => Error::new(ErrorKind::Auth, format!("permission denied for {path}")),
@@ -229,9 +235,17 @@ fn from_shared(error: &DataFusionError) -> Error {
     }
 }
 
+/// The error of ours that stands at the end of a chain of causes: a store says in it what it refused.
+fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    std::iter::successors(Some(error), |error| StdError::source(*error)).find_map(|error| error.downcast_ref())
+}
+
 /// What can be had of an error that is shared with others.
 fn copy(error: &Error) -> Error {
     let mut new = Error::new(error.kind(), error.message()).retryable(error.is_retryable());
+    if let Some(cause) = error.causes().first() {
+        new = new.with_source(cause.as_str());
+    }
     for context in error.contexts() {
         new = new.context(context.clone());
     }

@@ -8,7 +8,7 @@ use outport_core::context::{Budget, Cancel, Warning};
 use outport_core::destination::{Receipt, Recovery};
 use outport_core::export::{Export, ExportKey, NullCursor, Rows};
 use outport_core::layout::{IfExists, OnEmpty};
-use outport_core::manifest::{Bounds, Provenance};
+use outport_core::manifest::Provenance;
 use outport_core::plan::{Moment, Plan};
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::prepare::prepare;
 use crate::process::{Observer, Parameters};
-use crate::state::{Lease, RunStart, State};
+use crate::recover::{Done, Span, recover_dead, while_renewing};
+use crate::state::{RunStart, State};
 use crate::systems::Systems;
 
 /// How often a run is tried again when a system could not be reached.
@@ -169,15 +170,9 @@ impl Run<'_> {
         let moment = Moment::new(self.call.parameters.run_date.as_deref(), timezone, now, self.context.run_id)?;
         self.call.state.begin_run(&RunStart::new(self.export, self.call.execution_id, &moment)).await?;
         let lease = self.call.state.acquire_lease(&self.export.key, self.context.run_id).await?;
-        let work = self.leased(&moment, planned);
-        let result = while_renewing(&lease, work).await;
-        // On success the lease went with the transaction that closed the books.
-        if result.is_err()
-            && let Err(error) = lease.release().await
-        {
-            tracing::warn!("the lease of {} could not be released and will expire: {error}", self.export.key);
-        }
-        result
+        // The lease ends in the transaction that closes the books, one way or the other: a run that is neither leased nor over
+        // would count as dead, and what a failed one left behind would be forgotten.
+        while_renewing(&lease, self.leased(&moment, planned)).await
     }
 
     async fn leased(&self, moment: &Moment, planned: &mut Option<Plan>) -> Result<Done> {
@@ -185,7 +180,12 @@ impl Run<'_> {
         let recovered = recover_dead(&self.export.key, &self.export.target, *systems, state, self.context).await?;
         let mut attempt = 0;
         loop {
-            match self.attempt(moment, recovered.published.last(), planned).await {
+            let last = recovered.published.last();
+            let result = match attempt {
+                0 => self.attempt(moment, last, planned).await,
+                _ => self.again(moment, last, planned).await,
+            };
+            match result {
                 Err(error) if error.is_retryable() && attempt < RETRIES && !self.context.cancel.is_cancelled() => {
                     attempt += 1;
                     let pause =
@@ -199,6 +199,19 @@ impl Run<'_> {
                 result => return result,
             }
         }
+    }
+
+    /// Another attempt, once nothing is left of the one before: what broke that may have kept it from cleaning up, and what it
+    /// wrote down is lost as soon as this one writes down its own.
+    async fn again(&self, moment: &Moment, recovered: Option<&Done>, planned: &mut Option<Plan>) -> Result<Done> {
+        let Call { systems, state, .. } = self.call;
+        if let Some(plan) = planned
+            && let Some(intent) = state.intent(self.context.run_id).await?
+            && let Recovery::Published(receipt) = systems.recover(&plan.target, &intent, self.context).await?
+        {
+            return self.close(plan, *receipt).await;
+        }
+        self.attempt(moment, recovered, planned).await
     }
 
     async fn attempt(&self, moment: &Moment, recovered: Option<&Done>, planned: &mut Option<Plan>) -> Result<Done> {
@@ -304,103 +317,6 @@ fn same_names<'a>(plan: &Plan, mut paths: impl Iterator<Item = &'a str>) -> bool
 
 fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// A run that published everything.
-#[derive(Clone, Debug)]
-pub struct Done {
-    /// The run.
-    pub run_id: Uuid,
-    /// What it wrote.
-    pub receipt: Receipt,
-    /// From where to where it went.
-    pub span: Span,
-}
-
-/// The stretch of rows that a run took.
-#[derive(Clone, Debug, Default)]
-pub struct Span {
-    /// The watermark before the run.
-    pub watermark_old: Option<String>,
-    /// The watermark after it; `None` where it moves none.
-    pub watermark_new: Option<String>,
-    /// Start of the period.
-    pub period_start: Option<String>,
-    /// End of the period.
-    pub period_end: Option<String>,
-}
-
-impl Span {
-    fn of(plan: &Plan) -> Self {
-        let Bounds { watermark_old, period_start, period_end, .. } = plan.bounds.clone();
-        let watermark_new = plan.watermark.as_ref().map(ToString::to_string);
-        Self { watermark_old, watermark_new, period_start, period_end }
-    }
-}
-
-/// What became of the runs of an export that died.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Those that had published everything, or all of whose data was complete; the oldest first.
-    pub published: Vec<Done>,
-    /// What was removed of the others.
-    pub removed: Vec<String>,
-}
-
-/// Finishes or undoes what runs of an export that died had begun. The caller holds the lease.
-pub async fn recover_dead(
-    key: &ExportKey,
-    target: &str,
-    systems: &dyn Systems,
-    state: &State,
-    context: &Context,
-) -> Result<Recovered> {
-    let mut all = Recovered::default();
-    for dead in state.dead_runs(key).await? {
-        let outcome = match &dead.intent {
-            None => Recovery::RolledBack(Vec::new()),
-            Some(intent) => {
-                let target = dead.target.as_deref().unwrap_or(target);
-                let recovered = systems.recover(target, intent, context).await;
-                recovered.map_err(|e| e.context(format!("recovering run {}", dead.run_id)))?
-            }
-        };
-        match outcome {
-            Recovery::Published(receipt) => {
-                tracing::info!("run {} had published everything before it died; its books are closed", dead.run_id);
-                let watermark = state.adopt(&dead, &receipt).await?;
-                // Its log tells where it began; what the state says now is where it came to.
-                let log = state.run(dead.run_id).await?;
-                let span = log.map_or_else(Span::default, |log| Span {
-                    watermark_old: log.watermark_value,
-                    watermark_new: watermark.map(|value| value.to_string()),
-                    period_start: log.period_start_date,
-                    period_end: log.period_end_date,
-                });
-                all.published.push(Done { run_id: dead.run_id, receipt: *receipt, span });
-            }
-            Recovery::RolledBack(removed) => {
-                tracing::info!("run {} died before it published; {} leftovers removed", dead.run_id, removed.len());
-                let error = Error::new(ErrorKind::Internal, "the process died before the export was published");
-                state.finish_error(dead.run_id, &error).await?;
-                all.removed.extend(removed);
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// Does the work while the lease is renewed; a lease that is lost stops the work.
-async fn while_renewing<T>(lease: &Lease, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut work = std::pin::pin!(work);
-    let mut tick = tokio::time::interval(lease.renew_every());
-    tick.tick().await;
-    loop {
-        tokio::select! {
-            result = &mut work => return result,
-            _ = tick.tick() => lease.renew().await?,
-        }
-    }
 }
 
 fn outcome(

@@ -6,8 +6,9 @@
 pub mod execute;
 pub mod prepare;
 pub mod process;
+pub mod recover;
 pub mod state;
 pub mod systems;
 
-pub use execute::recover_dead;
 pub use process::{Observer, Parameters, Summary, process_exports};
+pub use recover::clean_up;

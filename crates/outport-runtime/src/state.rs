@@ -21,6 +21,7 @@ mod history;
 mod lease;
 mod owner;
 mod runs;
+mod unfinished;
 mod watermark;
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ use outport_core::destination::Intent;
 
 pub use history::{HistoryFilter, RunDetail, RunRecord};
 pub use lease::Lease;
-pub use runs::{DeadRun, RunStart};
+pub use runs::RunStart;
+pub use unfinished::DeadRun;
 pub use watermark::WatermarkRecord;
 
 use database::Database;

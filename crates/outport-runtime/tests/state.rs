@@ -219,13 +219,20 @@ async fn dead_runs_are_found_and_closed(url: &str) {
     assert_eq!(state.last(&current.export).await.unwrap().watermark, Some(Value::Int(10)));
 
     // A run that failed and may have left something is looked after by the next one.
-    state.record_intent(&Intent { run_id: current.run_id, ..Intent::default() }).await.unwrap();
+    let left = Intent { run_id: current.run_id, opening: Some("b.csv".into()), ..Intent::default() };
+    state.record_intent(&left).await.unwrap();
     state.finish_error(current.run_id, &failure()).await.unwrap();
     let next = running(&state, "orders", "e4", None).await;
     let left = state.dead_runs(&next.export).await.unwrap();
     assert_eq!(left.iter().map(|d| d.run_id).collect::<Vec<_>>(), [current.run_id]);
     state.finish_error(current.run_id, &failure()).await.unwrap();
     assert!(state.dead_runs(&next.export).await.unwrap().is_empty());
+
+    // One that cleaned up behind itself is over, and nobody is kept from running while that is found out again.
+    assert!(state.has_unfinished(&next.export).await.unwrap());
+    state.record_intent(&Intent { run_id: next.run_id, ..Intent::default() }).await.unwrap();
+    state.finish_error(next.run_id, &failure()).await.unwrap();
+    assert!(!state.has_unfinished(&next.export).await.unwrap());
 }
 
 async fn a_killed_process_frees_its_export(url: &str) {

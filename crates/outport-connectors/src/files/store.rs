@@ -5,10 +5,12 @@ mod error;
 mod gcs;
 mod input;
 mod local;
+mod named;
 mod remote;
 mod s3;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use url::Url;
 pub(crate) use error::from_object_store;
 pub use local::exchange_folder;
 pub(crate) use local::{LocalInput, blocking, failed, rename, sync_folder};
+use named::Named;
 pub(crate) use remote::Remote;
 
 /// Settings of a store by name, such as `endpoint`, `region` or `secret_access_key`; any of them may be a secret.
@@ -119,7 +122,8 @@ impl Store {
 
     /// The object store behind this one, its URL, and the place of this store's root in it; for engines that read on their own.
     ///
-    /// The object store addresses all of the bucket or file system, not the root alone.
+    /// The object store addresses all of the bucket or file system, not the root alone. Where access is refused or the server
+    /// cannot be reached, its errors have one of ours as their cause.
     pub fn object_store(&self) -> Result<(Arc<dyn ObjectStore>, Url, ObjectPath)> {
         let wrong = |e: String| Error::new(ErrorKind::Config, format!("{}: {e}", self.root));
         match &self.place {
@@ -132,7 +136,8 @@ impl Store {
             Place::Remote(remote) => {
                 let url = Url::parse(&self.root).map_err(|e| wrong(e.to_string()))?;
                 let prefix = ObjectPath::parse(&remote.prefix).map_err(|e| wrong(e.to_string()))?;
-                Ok((remote.objects.clone(), url, prefix))
+                let bucket = self.root.strip_suffix(&remote.prefix).unwrap_or(&self.root);
+                Ok((Arc::new(Named::new(remote.objects.clone(), bucket)), url, prefix))
             }
         }
     }

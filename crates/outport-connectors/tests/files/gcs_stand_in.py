@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
 
     def list(self, query):
+        if "uploads" in query:
+            return self.list_uploads(query)
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         contents, prefixes = [], set()
         for key in sorted(k for k in OBJECTS if k.startswith(prefix)):
@@ -68,7 +70,16 @@ class Handler(BaseHTTPRequestHandler):
         xml = f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(contents)}{folders}</ListBucketResult>"
         self.answer(200, xml.encode())
 
-    def do_object_GET(self, key, _query, _body):
+    def list_uploads(self, query):
+        found = sorted((key, id) for id, (key, _) in UPLOADS.items() if key.startswith(query.get("prefix", "")))
+        uploads = "".join(f"<Upload><Key>{escape(key)}</Key><UploadId>{id}</UploadId></Upload>" for key, id in found)
+        xml = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{uploads}</ListMultipartUploadsResult>"
+        self.answer(200, xml.encode())
+
+    def do_object_GET(self, key, query, _body):
+        if "uploadId" in query:
+            parts = "".join(f"<Part><PartNumber>{n}</PartNumber></Part>" for n in UPLOADS[query["uploadId"]][1])
+            return self.answer(200, f"<ListPartsResult>{parts}</ListPartsResult>".encode())
         if key not in OBJECTS:
             return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
         data = OBJECTS[key]

@@ -24,9 +24,18 @@ impl Drop for Server {
 }
 
 impl Server {
-    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     /// Starts `program` with arguments made from the port; `None`, loudly, where it is not installed.
     pub(crate) fn start(program: &str, arguments: impl Fn(u16) -> Vec<String>) -> Option<Self> {
+        Self::start_with(program, &[], arguments)
+    }
+
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+    /// Starts `program` with environment variables as well.
+    pub(crate) fn start_with(
+        program: &str,
+        variables: &[(&str, &str)],
+        arguments: impl Fn(u16) -> Vec<String>,
+    ) -> Option<Self> {
         let Some(program) = find(program) else {
             assert!(std::env::var_os("OUTPORT_REQUIRE_SERVICES").is_none(), "{program} is required and not installed");
             eprintln!("SKIPPED: {program} is not installed");
@@ -35,6 +44,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(&program)
             .args(arguments(port))
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -80,7 +90,7 @@ pub(crate) fn open<const N: usize>(url: &str, options: [(&str, &str); N]) -> Sto
 }
 
 /// A program of the Python environment, of npm, or of the path.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = std::env::var_os("OUTPORT_TEST_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     let folders = [

@@ -40,6 +40,19 @@ impl State {
     /// # Errors
     /// [`ErrorKind::Busy`], which names the holder, if another run of the export is going on.
     pub async fn acquire_lease(&self, key: &ExportKey, run_id: Uuid) -> Result<Lease> {
+        self.take_lease(key, run_id, Some(&RunEvent::Started)).await
+    }
+
+    /// Keeps runs of `key` from beginning while what dead ones left is dealt with; `id` stands for the run that there is none of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] as [`State::acquire_lease`].
+    pub async fn lease_for_clean_up(&self, key: &ExportKey, id: Uuid) -> Result<Lease> {
+        self.take_lease(key, id, None).await
+    }
+
+    /// Takes the lease, and logs in the same transaction what that means for the run.
+    async fn take_lease(&self, key: &ExportKey, run_id: Uuid, step: Option<&RunEvent>) -> Result<Lease> {
         let mut transaction = self.database.begin().await?;
         // The first attempt finds a lease that is stale, if there is one, and removes it; a second that fails was overtaken.
         let sql = "INSERT INTO outport_lease (export_group_name, export_name, export_run_id, host, machine, process, acquired_at, expires_at) \
@@ -58,7 +71,9 @@ impl State {
                 .await
                 .map_err(|e| self.database.failed(e))?;
             if inserted.rows_affected() == 1 {
-                self.step(&mut transaction, run_id, &RunEvent::Started).await?;
+                if let Some(step) = step {
+                    self.step(&mut transaction, run_id, step).await?;
+                }
                 self.database.commit(transaction).await?;
                 return Ok(Lease {
                     state: self.clone(),

@@ -14,10 +14,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use super::State;
 use super::database::now;
 use super::lease::lost;
 use super::owner::Owner;
+use super::{DeadRun, State};
 
 /// What the log says of a run when it begins.
 #[derive(Clone, Debug)]
@@ -71,19 +71,6 @@ impl RunStart {
             run_date: moment.run_date.datetime().to_string(),
         }
     }
-}
-
-/// A run that ended without closing its books.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeadRun {
-    /// The run.
-    pub run_id: Uuid,
-    /// The export.
-    pub key: ExportKey,
-    /// The connection it wrote to.
-    pub target: Option<String>,
-    /// What it was about to publish, if it came so far.
-    pub intent: Option<Intent>,
 }
 
 impl State {
@@ -211,6 +198,7 @@ impl State {
     /// What it was about to publish stays on record if the run is the one that holds the lease, since its destination may not
     /// have been able to clean up; the next run then looks after it. For a dead run it is forgotten.
     pub async fn finish_error(&self, run_id: Uuid, error: &Error) -> Result<()> {
+        let clean = self.intent(run_id).await?.is_none_or(|intent| intent == Intent { run_id, ..Intent::default() });
         let mut transaction = self.database.begin().await?;
         let held = self.delete_lease(&mut transaction, run_id).await?;
         let state = self.state_of(&mut transaction, run_id).await?;
@@ -226,7 +214,7 @@ impl State {
             .await
             .map_err(|e| self.database.failed(e))?;
         }
-        if !held {
+        if !held || clean {
             self.forget_intent(&mut transaction, run_id).await?;
         }
         self.database.commit(transaction).await
@@ -245,40 +233,6 @@ impl State {
                 .map_err(|e| self.database.failed(e))?;
         }
         self.database.commit(transaction).await
-    }
-
-    /// The runs of an export that ended without closing their books: to be called by the run that holds its lease.
-    ///
-    /// Such are the runs that are logged as running but do not hold the lease, those that are pending in a process that has
-    /// ended, and those that failed and left an intent.
-    pub async fn dead_runs(&self, key: &ExportKey) -> Result<Vec<DeadRun>> {
-        let sql = "SELECT l.export_run_id, l.export_state, r.target, r.host, r.machine, r.process, @json(i.intent) \
-                   FROM log_resource_export l JOIN outport_run r ON r.export_run_id = l.export_run_id \
-                   LEFT JOIN outport_intent i ON i.export_run_id = l.export_run_id \
-                   WHERE l.export_group_name = $1 AND l.export_name = $2 \
-                   AND (l.export_state IN ('pending', 'running') OR (l.export_state = 'error' AND i.export_run_id IS NOT NULL)) \
-                   AND NOT EXISTS (SELECT 1 FROM outport_lease h WHERE h.export_run_id = l.export_run_id) ORDER BY l.started_at";
-        let rows = sqlx::query(self.database.sql(sql))
-            .bind(key.group.as_str())
-            .bind(key.name.as_str())
-            .fetch_all(&self.database.pool)
-            .await
-            .map_err(|e| self.database.failed(e))?;
-        let mut dead = Vec::new();
-        for row in rows {
-            let owner = self.owner_of(&row, 3)?;
-            if self.get::<String>(&row, 1)? == RunState::Pending.name() && !self.owner.knows_dead(&owner) {
-                continue;
-            }
-            let intent: Option<String> = self.get(&row, 6)?;
-            dead.push(DeadRun {
-                run_id: self.uuid(&self.get::<String>(&row, 0)?)?,
-                key: key.clone(),
-                target: self.get(&row, 2)?,
-                intent: intent.map(|text| self.read_json(&text)).transpose()?,
-            });
-        }
-        Ok(dead)
     }
 
     /// The exports that an execution left undone: whose last run in it failed, or died.
@@ -452,7 +406,7 @@ impl State {
         Ok(())
     }
 
-    fn owner_of(&self, row: &AnyRow, first: usize) -> Result<Owner> {
+    pub(super) fn owner_of(&self, row: &AnyRow, first: usize) -> Result<Owner> {
         Ok(Owner {
             host: self.get(row, first)?,
             machine: self.get(row, first + 1)?,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use outport_connectors::files::gc;
 use outport_core::run::RunState;
 use outport_core::{Context, Error, ErrorKind, Result};
-use outport_runtime::recover_dead;
+use outport_runtime::clean_up;
 use outport_runtime::state::HistoryFilter;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use super::App;
 use crate::args;
 use crate::printer::Table;
 
-/// Closes or undoes runs that died, then removes temporary files older than an age from the targets' folders.
+/// Closes or undoes runs that died, leaves those alone that go on, then removes temporary files older than an age from the targets' folders.
 pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     let age = age(&args.older_than)?;
     let (project, systems, exports) = app.selected(&args.selection).await?;
@@ -24,8 +24,16 @@ pub async fn run(args: &args::Gc, app: &App) -> Result<u8> {
     let mut table = Table::new(&["Target", "Removed"], "nothing was left behind");
     if !args.dry_run {
         for export in &exports {
-            for path in recover_dead(&export.key, &export.target, &systems, &state, &context).await?.removed {
-                table.push(vec![export.target.as_str().into(), path.into()]);
+            // Each clean-up has an id of its own: a lease is given back by it.
+            let context = Context { run_id: Uuid::new_v4(), ..context.clone() };
+            match clean_up(&export.key, &export.target, &systems, &state, &context).await {
+                Ok(recovered) => {
+                    for path in recovered.removed {
+                        table.push(vec![export.target.as_str().into(), path.into()]);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Busy => app.printer.note(&format!("left alone: {error}")),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -10,10 +10,14 @@ mod postgres_server;
 
 mod books;
 mod concurrency;
+mod cleaning;
+mod cut;
 mod groups;
 mod incremental;
 mod kill;
+mod lakes;
 mod layouts;
 mod period;
+mod refused;
 mod secrets;
 mod systems;

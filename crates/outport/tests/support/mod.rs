@@ -1,6 +1,10 @@
 //! What the end-to-end tests share: a project in a folder of its own, the program, Python, and servers.
 
+pub(crate) mod azure;
+pub(crate) mod google;
 pub(crate) mod object_store;
+pub(crate) mod proxy;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -187,6 +191,12 @@ pub(crate) fn python() -> Option<PathBuf> {
     }
     missing(&format!("Python ({})", python.display()));
     None
+}
+
+/// Runs Python, which must be there and succeed, and returns what it printed.
+pub(crate) fn run_python(arguments: &[&str]) -> String {
+    let output = Command::new(python().expect("python, which the test asked for before")).args(arguments).output();
+    Called::of(output.unwrap()).expect(0, &["python"]).stdout
 }
 
 /// Says that a test is skipped, and fails where all servers have to be there.

@@ -1,48 +1,49 @@
 //! An S3 server of the tests' own, moto's, seen through plain requests rather than through our store.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+
+use super::server::Server;
 
 /// The server with one bucket, `bucket`; stopped when dropped.
 pub(crate) struct Bucket {
-    child: Child,
-    port: u16,
+    server: Server,
 }
 
-impl Drop for Bucket {
-    fn drop(&mut self) {
-        // It is gone already, or it goes now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+/// What moto takes for a login where it does not look at them.
+const LOGIN: &str = "content-type: application/json\r\nauthorization: AWS4-HMAC-SHA256 \
+                     Credential=key/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\n";
 
 impl Bucket {
     /// Starts the server; `None`, said loudly, where it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        let program = super::python()?.with_file_name("moto_server");
-        if !program.exists() {
-            super::missing("moto_server");
-            return None;
-        }
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap().port();
-        let child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let bucket = Self { child, port };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "moto_server did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let bucket = Self { server: moto(&[])? };
         bucket.request("PUT", "/bucket");
         Some(bucket)
+    }
+
+    /// Starts a server that knows one user and checks every signature; returns it with the user's key and secret.
+    ///
+    /// The bucket cannot be looked into by this type's other functions.
+    pub(crate) fn guarded() -> Option<(Self, String, String)> {
+        // That many calls are let through before logins are looked at: those of the script.
+        let server = moto(&[("INITIAL_NO_AUTH_ACTION_COUNT", "4")])?;
+        let script = "import boto3, json, sys\n\
+            login = dict(endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='x', aws_secret_access_key='x')\n\
+            iam = boto3.client('iam', **login)\n\
+            iam.create_user(UserName='u')\n\
+            allow = {'Effect': 'Allow', 'Action': 's3:*', 'Resource': '*'}\n\
+            policy = json.dumps({'Version': '2012-10-17', 'Statement': [allow]})\n\
+            iam.put_user_policy(UserName='u', PolicyName='p', PolicyDocument=policy)\n\
+            key = iam.create_access_key(UserName='u')['AccessKey']\n\
+            boto3.client('s3', **login).create_bucket(Bucket='bucket')\n\
+            print(key['AccessKeyId'], key['SecretAccessKey'])\n";
+        let said = super::run_python(&["-c", script, &server.url()]);
+        let (key, secret) = said.trim().split_once(' ').unwrap();
+        Some((Self { server }, key.to_owned(), secret.to_owned()))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// A connection of type store for a prefix of the bucket, as YAML.
@@ -52,10 +53,7 @@ impl Bucket {
 
     /// The options of a connection, as YAML.
     pub(crate) fn options(&self, key: &str, secret: &str) -> String {
-        format!(
-            "{{endpoint: \"http://127.0.0.1:{}\", allow_http: true, region: us-east-1, access_key_id: {key}, secret_access_key: {secret}}}",
-            self.port
-        )
+        options(&self.server.url(), key, secret)
     }
 
     /// The objects below a prefix, by their key behind it.
@@ -69,41 +67,34 @@ impl Bucket {
             .collect()
     }
 
-    /// The keys of the uploads below a prefix that are open and hold bytes.
-    ///
-    /// An upload that was opened in the very moment in which the process died is known to nobody; it holds nothing.
+    /// The keys of the uploads below a prefix that are open.
     pub(crate) fn uploads(&self, prefix: &str) -> Vec<String> {
         let list = String::from_utf8(self.request("GET", "/bucket?uploads")).unwrap();
         assert!(list.contains("ListMultipartUploadsResult"), "{list}");
-        let open = texts(&list, "Key").into_iter().zip(texts(&list, "UploadId"));
-        let mut held = Vec::new();
-        for (key, id) in open.filter(|(key, _)| key.starts_with(&format!("{prefix}/"))) {
-            let parts = self.request("GET", &format!("/bucket/{}?uploadId={id}", key.replace('=', "%3D")));
-            if String::from_utf8(parts).unwrap().contains("<ETag>") {
-                held.push(key);
-            }
-        }
-        held
+        texts(&list, "Key").into_iter().filter(|key| key.starts_with(&format!("{prefix}/"))).collect()
     }
 
-    /// The body of the answer to a request, which must succeed.
     fn request(&self, method: &str, path: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\ncontent-length: 0\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential=key/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n",
-            self.port
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
-        let body = answer.split_off(head + 4);
-        let head = String::from_utf8_lossy(&answer);
-        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}{}", String::from_utf8_lossy(&body));
-        assert!(!head.to_lowercase().contains("transfer-encoding: chunked"), "{head}");
-        body
+        self.server.request(method, path, LOGIN, "")
     }
+}
+
+/// The options of a connection to a server at `endpoint`, as YAML.
+pub(crate) fn options(endpoint: &str, key: &str, secret: &str) -> String {
+    format!(
+        "{{endpoint: \"{endpoint}\", allow_http: true, region: us-east-1, access_key_id: {key}, secret_access_key: {secret}}}"
+    )
+}
+
+fn moto(variables: &[(&str, &str)]) -> Option<Server> {
+    let program = super::python()?.with_file_name("moto_server");
+    if !program.exists() {
+        super::missing("moto_server");
+        return None;
+    }
+    Some(Server::start(&program, variables, |port| {
+        vec!["-H".into(), "127.0.0.1".into(), "-p".into(), port.to_string()]
+    }))
 }
 
 /// The texts of all XML elements of a name.

@@ -36,8 +36,8 @@ impl Books {
         change(&mut *self.intent.lock().await);
     }
 
-    /// Opens an upload with `create`, which gives its id, and writes it down before another one can be opened: what dies here
-    /// leaves at most the one upload whose id never came back.
+    /// Opens an upload with `create`, which gives its id, and writes down its path before and its id after. Another one can be
+    /// opened only then: what dies here leaves at most one upload whose id never came back, and recovery knows where to look.
     ///
     /// It is refused once the run has stopped, and never given up half-way: [`discard`](Self::discard) comes before or after it.
     pub(super) async fn open_upload(
@@ -48,7 +48,10 @@ impl Books {
     ) -> Result<String> {
         let mut intent = self.intent.lock().await;
         stop.check()?;
+        intent.opening = Some(path.to_owned());
+        self.journal.record(&intent).await?;
         let id = create.await?;
+        intent.opening = None;
         intent.uploads.push(Upload { path: path.to_owned(), id: id.clone(), parts: Vec::new() });
         self.journal.record(&intent).await?;
         self.journal.reached(&format!("uploading {path}")).await?;

@@ -81,6 +81,7 @@ pub(super) async fn publish(
         paths: publications.iter().map(|p| p.path.clone()).collect(),
         temporary: publications.iter().filter_map(|p| temporary_path(&p.body, store)).collect(),
         uploads: publications.iter().filter_map(|p| upload(&p.body)).collect(),
+        opening: None,
         previous: publications.iter().map(|p| p.previous.clone()).collect(),
         obsolete,
         manifest_body: manifest_path.is_some().then_some(body),

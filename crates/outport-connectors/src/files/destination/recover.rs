@@ -8,10 +8,12 @@
 //! published since. Then what waits is removed; a final path is removed only where nothing stood before the run and the content
 //! is the run's own. An older file is never touched.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use object_store::path::Path;
 use outport_core::destination::{FileReceipt, Intent, Recovery};
 use outport_core::manifest::Manifest;
 use outport_core::{Context, Result};
@@ -20,7 +22,7 @@ use outport_formats::packaging::Sha256Writer;
 use super::books::Books;
 use super::naming::{temporary_owner, temporary_prefix};
 use super::publish::{self, Publication, Staged};
-use crate::files::store::{Place, Replace, Store, blocking, from_object_store};
+use crate::files::store::{Place, Remote, Replace, Store, blocking, from_object_store};
 
 /// Deals with the intent of a dead run.
 pub(super) async fn recover(store: &Store, intent: &Intent, context: &Context) -> Result<Recovery> {
@@ -70,7 +72,35 @@ pub(super) async fn remove_unpublished(store: &Store, intent: &Intent) -> Result
             Err(error) => return Err(from_object_store(error, &url).context("aborting an upload")),
         }
     }
+    if let Place::Remote(remote) = store.place() {
+        removed.extend(orphans(remote, intent).await);
+    }
     Ok(removed)
+}
+
+/// Aborts uploads of the run's paths whose ids never came back, because the process died or the connection broke between the
+/// store's opening one and the id being written down. They are told by holding no part: parts are sent only after that.
+///
+/// Such an upload costs nothing and shows nowhere, so that a store that does not permit the list fails no run.
+async fn orphans(remote: &Remote, intent: &Intent) -> Vec<String> {
+    let paths = intent.uploads.iter().map(|upload| upload.path.as_str()).chain(intent.opening.as_deref());
+    let keys: BTreeSet<Path> = paths.filter_map(|path| remote.key(path).ok()).collect();
+    let Some(open) = remote.open_uploads.as_ref().filter(|_| !keys.is_empty()) else { return Vec::new() };
+    let abort = async {
+        let mut aborted = Vec::new();
+        for (key, id) in open.without_parts(&keys).await? {
+            match remote.uploads.0.abort_multipart(&key, &id).await {
+                Ok(()) => aborted.push(format!("upload {id} of {key}")),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(from_object_store(error, key.as_ref())),
+            }
+        }
+        Ok(aborted)
+    };
+    abort.await.unwrap_or_else(|error| {
+        tracing::warn!("an upload without parts may be left open; a lifecycle rule of the bucket removes it: {error}");
+        Vec::new()
+    })
 }
 
 /// Whether a run that is neither this one nor the one before it has published the same manifest since.

@@ -1,5 +1,7 @@
 //! Azure Blob Storage, ADLS Gen2 and OneLake.
 
+use std::sync::Arc;
+
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use outport_core::secret::redact_url;
 use outport_core::{Environment, Error, ErrorKind, Result};
@@ -58,9 +60,13 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
             return Error::new(ErrorKind::Config, format!("{} names no storage account", redact_url(url)))
                 .hint("set `account_name`, AZURE_STORAGE_ACCOUNT_NAME, or use abfss://container@account.dfs.core.windows.net/");
         }
+        if text.contains("Invalid Access Key") {
+            return Error::new(ErrorKind::Config, format!("the access key of {} is not valid base64", redact_url(url)))
+                .hint("set `access_key` to one of the account's two keys, copied whole");
+        }
         error
     })?;
-    Ok(Remote::new(client, prefix, true))
+    Ok(Remote::new(Arc::new(client), prefix, true))
 }
 
 /// The part of the URL that names account and container, and the prefix inside it.

@@ -7,12 +7,19 @@ use outport_core::{Error, ErrorKind};
 ///
 /// What the server said stays as the cause; its request URLs may hold signatures and are cut out.
 pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error {
+    explained(&error, url)
+}
+
+/// As [`from_object_store`], where the error is needed as it is as well.
+pub(super) fn explained(error: &object_store::Error, url: &str) -> Error {
     use object_store::Error as E;
-    let text = chain(&error);
+    let text = chain(error);
     let code = code(&text);
-    let (kind, message, hint) = match (&error, code.as_deref()) {
-        (_, Some("NoSuchBucket" | "ContainerNotFound" | "InvalidBucketName")) => (
-            ErrorKind::NotFound,
+    let missing = matches!(code.as_deref(), Some("NoSuchBucket" | "ContainerNotFound" | "InvalidBucketName"));
+    let (kind, message, hint) = match (error, code.as_deref()) {
+        _ if missing => (
+            // The connection leads nowhere, whatever is asked of it.
+            ErrorKind::Connection,
             format!("the bucket of {url} does not exist"),
             "check the name, the region and the endpoint; outport does not create buckets",
         ),
@@ -20,11 +27,11 @@ pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error 
             E::Generic { .. },
             Some("SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "AuthorizationHeaderMalformed"),
         )
-        | (E::Unauthenticated { .. } | E::PermissionDenied { .. }, _) => (
-            ErrorKind::Auth,
-            format!("access to {url} was refused{}", code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default()),
-            "check the credentials and what they permit: reading needs get and list, writing put, and delete for its clean-up",
-        ),
+        | (E::Unauthenticated { .. } | E::PermissionDenied { .. }, _) => refused(url, code.as_deref()),
+        // Of Azure's lists the library tells the status in words alone.
+        (E::Generic { .. }, _) if ["401 Unauthorized", "403 Forbidden"].iter().any(|status| text.contains(status)) => {
+            refused(url, code.as_deref())
+        }
         (E::NotFound { .. }, _) => {
             (ErrorKind::NotFound, format!("{url} does not exist"), "check the bucket and the path")
         }
@@ -51,7 +58,7 @@ pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error 
             format!("no credentials were found for {url}"),
             "set the store's options, its environment variables or a profile; `skip_signature: true` for a public bucket",
         ),
-        _ => match http_kind(&error) {
+        _ => match http_kind(error) {
             Some(HttpErrorKind::Connect) => (
                 ErrorKind::Connection,
                 format!("cannot reach the server of {url}"),
@@ -75,7 +82,14 @@ pub(crate) fn from_object_store(error: object_store::Error, url: &str) -> Error 
             None => (ErrorKind::Write, format!("{url}: {}", without_urls(&text)), "see the cause"),
         },
     };
-    Error::new(kind, message).hint(hint).with_source(without_urls(&text))
+    let retryable = kind == ErrorKind::Connection && !missing;
+    Error::new(kind, message).hint(hint).retryable(retryable).with_source(without_urls(&text))
+}
+
+fn refused(url: &str, code: Option<&str>) -> (ErrorKind, String, &'static str) {
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let hint = "check the credentials and what they permit: reading needs get and list, writing put, and delete for its clean-up";
+    (ErrorKind::Auth, format!("access to {url} was refused{code}"), hint)
 }
 
 /// The messages of an error and its causes, the longest of them alone where they contain each other.

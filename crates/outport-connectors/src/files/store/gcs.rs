@@ -1,11 +1,14 @@
 //! Google Cloud Storage.
 
+use std::sync::Arc;
+
 use object_store::ClientConfigKey;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use outport_core::secret::redact_url;
 use outport_core::{Environment, Result};
 
 use super::remote::{Remote, retries};
+use super::uploads::{KeptClient, OpenUploads, Service};
 use super::{Credentials, bucket_and_prefix, from_object_store, unknown_option};
 
 const OPTIONS: &[&str] = &[
@@ -24,7 +27,7 @@ const OPTIONS: &[&str] = &[
 pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) -> Result<Remote> {
     use GoogleConfigKey as K;
     let (bucket, prefix) = bucket_and_prefix(url)?;
-    let mut builder = GoogleCloudStorageBuilder::new().with_retry(retries()).with_bucket_name(bucket);
+    let mut builder = GoogleCloudStorageBuilder::new().with_retry(retries()).with_bucket_name(&bucket);
 
     let given = |key: &GoogleConfigKey| {
         matches!(key, K::ServiceAccount | K::ServiceAccountKey | K::ApplicationCredentials | K::SkipSignature)
@@ -64,6 +67,12 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
         return Err(outport_core::Error::new(outport_core::ErrorKind::Config, "base_url is without TLS")
             .hint("set `allow_http: true` if that is meant"));
     }
-    let client = builder.build().map_err(|e| from_object_store(e, &redact_url(url)))?;
-    Ok(Remote::new(client, prefix, true))
+    let base = builder.get_config_value(&K::BaseUrl).unwrap_or_else(|| "https://storage.googleapis.com".to_owned());
+    let kept = KeptClient::default();
+    let client = builder.with_http_connector(kept.clone()).build();
+    let client = Arc::new(client.map_err(|e| from_object_store(e, &redact_url(url)))?);
+    let place = format!("{}/{bucket}", base.trim_end_matches('/'));
+    let service = Service::Gcs { bucket: place, credentials: client.credentials().clone() };
+    let open_uploads = OpenUploads::new(&kept, service);
+    Ok(Remote::new(client, prefix, true).with_open_uploads(open_uploads))
 }

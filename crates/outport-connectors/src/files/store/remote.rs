@@ -11,6 +11,7 @@ use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, Result, RetryConfig,
 };
 
+use super::uploads::OpenUploads;
 use super::{Found, Replace};
 
 /// The client of one bucket.
@@ -18,6 +19,8 @@ use super::{Found, Replace};
 pub(crate) struct Remote {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) uploads: Uploads,
+    /// The list of open uploads, where the store has one; Azure keeps blocks for a week, and there is nothing to abort.
+    pub(crate) open_uploads: Option<Arc<OpenUploads>>,
     pub(crate) prefix: String,
     pub(crate) conditional_put: bool,
 }
@@ -33,9 +36,13 @@ impl std::fmt::Debug for Uploads {
 
 impl Remote {
     /// Both sides of one client.
-    pub(super) fn new<S: ObjectStore + MultipartStore>(client: S, prefix: String, conditional_put: bool) -> Self {
-        let client = Arc::new(client);
-        Self { objects: client.clone(), uploads: Uploads(client), prefix, conditional_put }
+    pub(super) fn new<S: ObjectStore + MultipartStore>(client: Arc<S>, prefix: String, conditional_put: bool) -> Self {
+        Self { objects: client.clone(), uploads: Uploads(client), open_uploads: None, prefix, conditional_put }
+    }
+
+    /// With the list of the uploads that are open.
+    pub(super) fn with_open_uploads(self, open_uploads: Option<OpenUploads>) -> Self {
+        Self { open_uploads: open_uploads.map(Arc::new), ..self }
     }
 
     /// The same client for the whole bucket.
@@ -43,6 +50,7 @@ impl Remote {
         Self {
             objects: self.objects.clone(),
             uploads: Uploads(self.uploads.0.clone()),
+            open_uploads: self.open_uploads.clone(),
             prefix: String::new(),
             conditional_put: self.conditional_put,
         }

@@ -2,12 +2,15 @@
 
 mod profile;
 
+use std::sync::Arc;
+
 use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use outport_core::secret::redact_url;
 use outport_core::{Environment, Error, ErrorKind, Result};
 
 use super::remote::{Remote, retries};
+use super::uploads::{KeptClient, OpenUploads, Service};
 use super::{Credentials, bucket_and_prefix, from_object_store, unknown_option};
 
 const OPTIONS: &[&str] = &[
@@ -90,8 +93,15 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
     if conditional.is_none() {
         builder = builder.with_conditional_put(S3ConditionalPut::ETagMatch);
     }
-    let client = builder.build().map_err(|e| from_object_store(e, &redact_url(url)))?;
-    Ok(Remote::new(client, prefix, conditional_put))
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
+    let public = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).as_deref() == Some("true");
+    let kept = KeptClient::default();
+    let client = builder.with_http_connector(kept.clone()).build();
+    let client = Arc::new(client.map_err(|e| from_object_store(e, &redact_url(url)))?);
+    // Requests without a signature list no uploads.
+    let service = (!public).then(|| Service::S3 { client: client.clone(), region });
+    let open_uploads = service.and_then(|service| OpenUploads::new(&kept, service));
+    Ok(Remote::new(client, prefix, conditional_put).with_open_uploads(open_uploads))
 }
 
 fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<()> {
