@@ -70,7 +70,7 @@ impl Renderer {
         jinja.add_function("var", move |name: String, default: Option<Value>, options: Kwargs| {
             let default = default.or_else(|| options.get("default").ok());
             match (vars.get(&name), default) {
-                (Some(value), _) => Ok(Value::from_serialize(value)),
+                (Some(value), _) => Ok(jinja_value(value)),
                 (None, Some(default)) => Ok(default),
                 (None, None) => Err(minijinja::Error::new(
                     JinjaKind::UndefinedError,
@@ -118,6 +118,21 @@ impl Names {
     }
 }
 
+/// A value of a variable. Numbers are turned by hand, as serde_json keeps them as texts of its own.
+fn jinja_value(value: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(float)) => Value::from(float),
+            (None, None) => Value::from(number.to_string()),
+        },
+        Json::Array(items) => items.iter().map(jinja_value).collect(),
+        Json::Object(entries) => entries.iter().map(|(key, value)| (key.clone(), jinja_value(value))).collect(),
+        other => Value::from_serialize(other),
+    }
+}
+
 fn wrong(error: &minijinja::Error, model: &Model) -> Error {
     let line = error.line().unwrap_or(1);
     let text = model.text.lines().nth(line.saturating_sub(1)).map(str::to_owned);
@@ -162,7 +177,7 @@ mod tests {
             models: ["raw.a", "raw.b", "mart.b"].map(|name| model(name, "SELECT 1")).to_vec(),
             warnings: Vec::new(),
         };
-        let vars = serde_json::json!({"since": "2020-01-01", "types": ["RUN", "STUDY"]});
+        let vars = serde_json::json!({"since": "2020-01-01", "types": ["RUN", "STUDY"], "least": 7});
         let run_date = "2025-10-30T00:00:00[UTC]".parse().unwrap();
         let renderer = Renderer::new(&project, vars.as_object().unwrap().clone(), run_date);
         renderer.render(&model("mart.c", text), incremental)
@@ -179,14 +194,14 @@ mod tests {
         let found = render(
             "SELECT * FROM {{ ref('a') }} JOIN {{ ref('mart.b') }} USING (id)\nWHERE d >= '{{ var('since') }}' \
              AND t IN ({% for t in var('types') %}'{{ t }}'{% if not loop.last %}, {% endif %}{% endfor %}) \
-             AND x = {{ var('limit', 10) }} AND r = '{{ run_date }}'{% if is_incremental() %} AND new{% endif %}",
+             AND x = {{ var('limit', 10) }} AND y > {{ var('least') }} AND r = '{{ run_date }}'{% if is_incremental() %} AND new{% endif %}",
             true,
         )
         .unwrap();
         assert_eq!(
             found.sql,
             "SELECT * FROM \"raw\".\"a\" JOIN \"mart\".\"b\" USING (id)\nWHERE d >= '2020-01-01' \
-             AND t IN ('RUN', 'STUDY') AND x = 10 AND r = '2025-10-30' AND new"
+             AND t IN ('RUN', 'STUDY') AND x = 10 AND y > 7 AND r = '2025-10-30' AND new"
         );
         assert_eq!(found.references, ["mart.b", "raw.a"]);
     }

@@ -21,3 +21,4 @@ mod period;
 mod refused;
 mod secrets;
 mod systems;
+mod warehouse;
