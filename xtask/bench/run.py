@@ -35,13 +35,17 @@ DUCKDB = "import duckdb, sys; c = duckdb.connect(); c.execute(\"{sql}\")"
 POLARS = "import polars as pl; {code}"
 
 
+def folders(rows: int) -> dict:
+    """Where the data sets are."""
+    folder = DATA / str(rows)
+    paths = {name: folder / name for name in ("sra.parquet", "sra.csv", "sra.duckdb", "delta", "out")}
+    paths["out"].mkdir(parents=True, exist_ok=True)
+    return paths
+
+
 def make(rows: int) -> dict:
     """The data sets, made once."""
-    folder = DATA / str(rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / name for name in ("sra.parquet", "sra.csv", "sra.duckdb", "delta")}
-    paths["out"] = folder / "out"
-    paths["out"].mkdir(exist_ok=True)
+    paths = folders(rows)
     import duckdb
 
     if not paths["sra.parquet"].exists():
@@ -129,6 +133,35 @@ exports:
     max_rows_per_file: 1000000
 """
 
+MODEL = """SELECT accession, submission, status, updated, type, center, spots, bases, md5sum, score, price
+FROM raw.sra_accessions WHERE status <> 'withdrawn'
+"""
+
+
+def warehouse(outport: str, p: dict) -> dict:
+    """A mart view over accessions, exported by a run of the warehouse; the peer is COPY of the same view in the same file."""
+    out, database = p["out"], p["out"].parent / "warehouse.duckdb"
+    mart = out / "models" / "mart"
+    mart.mkdir(parents=True, exist_ok=True)
+    (mart / "sra_metadata.sql").write_text(MODEL)
+    (mart / "schema.yml").write_text("models: [{name: sra_metadata, materialized: export_view, export: {path: ours.parquet}}]\n")
+    (out / "warehouse.yml").write_text(f"warehouse: {{db_path: {database}, export_dir: {out}, memory_limit: 4GB}}\n")
+    if not database.exists():
+        import duckdb
+
+        with duckdb.connect(str(database)) as connection:
+            connection.execute(f"create schema raw; create schema mart; create table raw.sra_accessions as {SRA.format(rows=int(out.parent.name))}")
+            connection.execute(f"create view mart.sra_metadata as {MODEL}")
+    bare = (
+        f"import duckdb; c = duckdb.connect('{database}', read_only=True, config={{'memory_limit': '4GB'}}); "
+        f"c.execute(\"copy mart.sra_metadata to '{out}/bare.parquet' (format parquet, compression zstd, row_group_size 100000)\")"
+    )
+    return {
+        "outport": ([outport, "warehouse", "run", "--config", str(out / "warehouse.yml")], out / "ours.parquet"),
+        "duckdb": ([sys.executable, "-c", bare], out / "bare.parquet"),
+    }
+
+
 SPARK = """
 import glob, os, shutil, sys, zipfile
 from pyspark.sql import SparkSession
@@ -196,6 +229,7 @@ WORKS = {
     "duckdb-parquet": duckdb_table,
     "postgres-parquet": postgres_table,
     "delta-csv-zip": delta_zip,
+    "warehouse-parquet": warehouse,
 }
 
 
@@ -213,7 +247,9 @@ def measure(command: list) -> tuple:
 
 def run(name: str, outport: str, rows: int, rounds: int) -> None:
     """One work."""
-    paths = {key: pathlib.Path(value) for key, value in json.loads(subprocess.check_output([sys.executable, __file__, "make", str(rows)])).items()}
+    # The warehouse has its own data; the other sets need not be made for it.
+    made = json.loads(subprocess.check_output([sys.executable, __file__, "make" if name != "warehouse-parquet" else "folders", str(rows)]))
+    paths = {key: pathlib.Path(value) for key, value in made.items()}
     server = Postgres(rows) if name.startswith("postgres") else None
     try:
         compare(name, WORKS[name](outport, paths | ({"postgres": server.url} if server else {})), rows, rounds)
@@ -241,8 +277,9 @@ def compare(name: str, sides: dict, rows: int, rounds: int) -> None:
 
 def main() -> None:
     # A process of its own, for the peak memory of a child is at least that of its parent.
-    if sys.argv[1] == "make":
-        print(json.dumps({key: str(path) for key, path in make(int(sys.argv[2])).items()}))
+    if sys.argv[1] in ("make", "folders"):
+        paths = {"make": make, "folders": folders}[sys.argv[1]](int(sys.argv[2]))
+        print(json.dumps({key: str(path) for key, path in paths.items()}))
         return
     outport, names, rows, rounds = sys.argv[1], [], 10_000_000, 3
     rest = iter(sys.argv[2:])

@@ -214,3 +214,19 @@ fn formats_are_told_by_what_is_in_them() {
     assert_eq!(detect("x.dat", b"a;b\n1;2\n", b""), Some("csv"));
     assert_eq!(detect("nothing", b"", b""), None);
 }
+
+#[test]
+fn a_header_that_does_not_fit_its_rows_is_told() {
+    for (text, line) in [
+        ("id,region\n1,a,b\n2,a,b\n3,a,b\n".to_owned(), 2),
+        (format!("id,region\n{}", "1,a,b\n".repeat(60_000)), 2),
+        (format!("id,region\n{}7,a,b\n", "1,a\n".repeat(50)), 52),
+    ] {
+        let error = read(&Csv::CSV, text.as_bytes(), &[]).unwrap_err();
+        assert_eq!(error.message(), "expected 2 fields, found 3");
+        assert_eq!(error.location().unwrap().line, line);
+    }
+    // Prose with commas in it is one column still.
+    let prose = "comment\nyes, indeed\nno\nwell, perhaps, or not\nyes\nno\n";
+    assert_eq!(read(&Csv::CSV, prose.as_bytes(), &[]).unwrap().num_columns(), 1);
+}

@@ -9,6 +9,7 @@ pub mod build;
 pub mod catalog;
 pub mod config;
 pub mod graph;
+pub mod lineage;
 pub mod model;
 pub mod plan;
 pub mod publish;

@@ -30,6 +30,7 @@ pub struct Warehouse {
     /// The logical date of the run.
     pub run_date: Zoned,
     renderer: Renderer,
+    places: BTreeMap<String, usize>,
 }
 
 impl Warehouse {
@@ -58,12 +59,13 @@ impl Warehouse {
         }
         let references = references::find(&project, &rendered, engine, context).await?;
         let order = graph::order(&references)?;
-        Ok(Self { project, rendered, references, order, run_date, renderer })
+        let places = project.models.iter().enumerate().map(|(at, model)| (model.full_name(), at)).collect();
+        Ok(Self { project, rendered, references, order, run_date, renderer, places })
     }
 
     /// A model by its full name.
     pub fn model(&self, name: &str) -> Option<&Model> {
-        self.project.models.iter().find(|model| model.full_name() == name)
+        self.places.get(name).and_then(|at| self.project.models.get(*at))
     }
 
     /// The SQL of a model whose table stands already and is to grow.

@@ -142,9 +142,17 @@ fn score(head: &[u8], whole: bool, dialect: &Dialect) -> f64 {
     let Some(width) = widths.first().copied() else {
         return 0.0;
     };
-    let same = widths.iter().filter(|other| **other == width).count() as f64 / widths.len() as f64;
+    let share = |width: usize| widths.iter().filter(|other| **other == width).count() as f64 / widths.len() as f64;
+    let same = share(width);
     if width == 1 {
         return 0.1 * same;
+    }
+    // A header that does not fit its rows is a fault to be told, and no reason to take whole lines for values.
+    if let [_, second, ..] = widths[..]
+        && second > 1
+        && share(second) > same
+    {
+        return 0.5 * share(second);
     }
     // Fields in quotes speak for a dialect in which they are quotes and not letters.
     let bonus = if quoted > 0 { 0.05 } else { 0.0 };

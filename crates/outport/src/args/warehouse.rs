@@ -72,6 +72,9 @@ pub struct Run {
     /// Let incremental models grow on although their SQL was edited
     #[arg(long)]
     pub accept_change: bool,
+    /// Write OpenLineage events to a file, or post them to a server [default: OPENLINEAGE_URL, if that is set]
+    #[arg(long, value_name = "FILE|URL")]
+    pub openlineage: Option<String>,
     /// How many models run at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub jobs: usize,

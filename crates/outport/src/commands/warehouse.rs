@@ -1,5 +1,6 @@
 //! `outport warehouse …`: models, their runs and their books.
 
+mod events;
 mod plan;
 mod run;
 mod show;

@@ -402,3 +402,23 @@ fn what_a_killed_run_left_is_gone_after_the_next() {
     let died = rows(&folder, "SELECT status, error_message FROM meta.model_runs ORDER BY started_at LIMIT 1");
     assert_eq!(died, json!([["error", "the process died"]]));
 }
+
+#[test]
+fn lineage_events_tell_of_begin_and_end() {
+    let Some(folder) = warehouse(DOCUMENT) else { return };
+    folder.write("models/mart/broken.sql", "SELECT nothing FROM raw.sra_accessions");
+    run(&folder, 1, &["--no-fail-fast", "--openlineage", "events.ndjson"]);
+    let events: Vec<Value> = folder.lines("events.ndjson").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |model: &str| -> Vec<&Value> { events.iter().filter(|event| event["job"]["name"] == model).collect() };
+    let told = of("mart.sra_metadata");
+    assert_eq!((&told[0]["eventType"], &told[1]["eventType"]), (&json!("START"), &json!("COMPLETE")));
+    assert_eq!(told[0]["run"]["runId"], told[1]["run"]["runId"]);
+    assert_eq!(told[1]["inputs"][0]["name"], "raw.sra_accessions");
+    assert_eq!(told[1]["outputs"][1]["outputFacets"]["outputStatistics"]["rowCount"], 1000);
+    let failed = of("mart.broken");
+    assert_eq!(failed[1]["eventType"], "FAIL");
+    assert!(failed[1]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap().contains("nothing"));
+    // A server that is not there is said once, and stops nothing.
+    let called = run(&folder, 0, &["--models", "sra_metadata", "--openlineage", "http://127.0.0.1:9"]);
+    assert_eq!(called.stderr.matches("lineage events are not sent").count(), 1, "{}", called.stderr);
+}

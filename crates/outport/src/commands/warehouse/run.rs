@@ -3,10 +3,12 @@
 use outport::wiring;
 use outport_core::Result;
 use outport_duckdb::AccessMode;
-use outport_warehouse::build::{Build, Options, Outcome, Summary};
+use outport_warehouse::build::{Build, Observer, Options, Outcome, Summary};
 use outport_warehouse::graph;
+use outport_warehouse::lineage::Lineage;
 use outport_warehouse::state::Status;
 
+use super::events::Events;
 use crate::args::Output;
 use crate::args::warehouse as args;
 use crate::commands::App;
@@ -23,6 +25,13 @@ pub(super) async fn run(args: &args::Run, app: &App) -> Result<u8> {
     let exporter = wiring::Exports::new(&config);
     let summary = {
         let display = Display::new(app.printer.clone());
+        let target = args.openlineage.as_deref().or_else(|| app.environment.get("OPENLINEAGE_URL"));
+        let key = app.environment.get("OPENLINEAGE_API_KEY").map(str::to_owned);
+        let events = Events::open(target, key, app.printer.clone())?;
+        let database = config.path(&config.settings.db_path);
+        let namespace = format!("duckdb://{}", std::path::absolute(&database).unwrap_or(database).display());
+        let lineage = Lineage::new(&warehouse, namespace, &events, &display);
+        let observer: &dyn Observer = if events.wanted() { &lineage } else { &display };
         let build = Build {
             warehouse: &warehouse,
             engine: &engine,
@@ -36,9 +45,11 @@ pub(super) async fn run(args: &args::Run, app: &App) -> Result<u8> {
                 export_dir: config.path(&config.settings.export_dir),
             },
             context: &context,
-            observer: &display,
+            observer,
         };
-        build.run(&selected).await?
+        let summary = build.run(&selected).await;
+        events.finish().await;
+        summary?
     };
     print(&summary, &app.printer)?;
     Ok(exit_code(&summary))
@@ -78,7 +89,7 @@ fn print(summary: &Summary, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-impl outport_warehouse::build::Observer for Display {
+impl Observer for Display {
     fn begun(&self, model: &str, context: &outport_core::Context) {
         self.begin(model, context);
     }
