@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::Array;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use outport_core::engine::{Dialect, Engine};
 use outport_core::{Context, Result};
 
 use super::relation::relation;
 use super::{Column, DataFile, Table};
+use crate::sql::rows;
 
 /// Rows of a sample.
 const SAMPLE_ROWS: usize = 8;
@@ -66,14 +65,14 @@ pub async fn sample(
     let place = |file: &DataFile| literal(&locals(file));
     let Some(select) = relation(table, true, &place) else { return Ok(Sample::default()) };
     let sql = format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM {} LIMIT {SAMPLE_ROWS}", parenthesised(&select));
-    let mut rows = rows(engine, &sql, context).await?;
-    for value in rows.iter_mut().flatten().flatten() {
+    let mut found = rows(engine, &sql, context).await?;
+    for value in found.iter_mut().flatten().flatten() {
         if let Some((at, _)) = value.char_indices().nth(SAMPLE_WIDTH) {
             value.truncate(at);
             value.push('…');
         }
     }
-    Ok(Sample { columns: table.columns.iter().map(|c| c.name.clone()).collect(), rows })
+    Ok(Sample { columns: table.columns.iter().map(|c| c.name.clone()).collect(), rows: found })
 }
 
 fn parenthesised(select: &str) -> String {
@@ -150,21 +149,4 @@ pub(crate) fn literal(path: &str) -> String {
         }
         escaped
     })
-}
-
-/// The rows of a small result, as text.
-pub(crate) async fn rows(engine: &dyn Engine, sql: &str, context: &Context) -> Result<Vec<Vec<Option<String>>>> {
-    let mut rows = Vec::new();
-    for batch in engine.query(sql, context).await?.collect().await? {
-        let options = FormatOptions::default();
-        let columns = batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options));
-        let formatters = columns.collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().zip(&formatters).map(|(array, formatter)| {
-                if array.is_null(row) { Ok(None) } else { formatter.value(row).try_to_string().map(Some) }
-            });
-            rows.push(cells.collect::<Result<Vec<_>, _>>()?);
-        }
-    }
-    Ok(rows)
 }
