@@ -128,7 +128,7 @@ fn script(catalog: &Catalog, storage_version: &str, path: &str) -> Result<String
 
 /// The columns of what the reader returns: all of them with hive partitioning, those of the files where the view adds the rest.
 fn stand_in_columns(table: &Table) -> impl Iterator<Item = (&str, &str)> {
-    let hive = select(table).is_some_and(|select| select.contains("hive_partitioning"));
+    let hive = select(table).is_some_and(|select| select.contains("hive_partitioning := true"));
     let folders = if hive { &[][..] } else { &table.partition_by[..] };
     table
         .columns

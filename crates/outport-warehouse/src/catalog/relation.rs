@@ -40,6 +40,8 @@ pub fn relation(table: &Table, typed: bool, place: &dyn Fn(&DataFile) -> String)
     let mut options = text_options(table, typed);
     // A folder whose name is encoded, in a URL that is encoded once more, is not taken apart by every DuckDB alike.
     if table.files.iter().any(|file| file.partition.iter().any(|(_, value)| is_odd(value.as_deref()))) {
+        // Left alone, DuckDB looks for folders of that shape by itself.
+        options.push("hive_partitioning := false".to_owned());
         let selects = table.files.iter().map(|file| {
             let constants = file.partition.iter().map(|(column, value)| constant(table, column, value.as_deref()));
             let constants: String = constants.collect();
