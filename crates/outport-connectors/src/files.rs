@@ -10,6 +10,7 @@ pub mod source;
 pub mod store;
 mod text_tables;
 pub mod verify;
+mod whole;
 
 pub use destination::FileDestination;
 pub use source::FileSource;

@@ -5,6 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::destination::Upload;
 use crate::{Context, Result};
 
 /// A bucket with a prefix, or a folder. Paths use `/` and start at its root.
@@ -22,15 +23,19 @@ pub trait FileStore: Send + Sync {
     /// The content of a small file; `None` where there is none.
     async fn read(&self, path: &str) -> Result<Option<Bytes>>;
 
-    /// Writes a small file whole: a reader sees what was there before or all of this.
+    /// Writes a small file whole, with the media type of its extension: a reader sees what was there before or all of this.
     async fn put(&self, path: &str, bytes: Bytes) -> Result<()>;
 
     /// Copies a local file; a reader sees what was there before or all of it.
     ///
-    /// Parts whose connection drops are sent again; bytes are counted in [`Context::progress`].
-    async fn upload(&self, path: &str, file: &Path, context: &Context) -> Result<()>;
+    /// An upload that `log` holds for this path goes on after its last part; each part is recorded there once it has arrived,
+    /// and the entry goes when the file is complete. Bytes are counted in [`Context::progress`].
+    async fn upload(&self, path: &str, file: &Path, log: &dyn UploadLog, context: &Context) -> Result<()>;
 
-    /// Copies inside the store.
+    /// Gives up an upload that will not be finished, and what the store holds of it.
+    async fn abort(&self, upload: &Upload) -> Result<()>;
+
+    /// Copies inside the store; a reader of `to` sees what was there before or all of it.
     async fn copy(&self, from: &str, to: &str) -> Result<()>;
 
     /// The SHA-256 of a file as it stands in the store, in lowercase hex.
@@ -38,6 +43,24 @@ pub trait FileStore: Send + Sync {
 
     /// Removes a file; tells whether there was one, as far as the store says so.
     async fn delete(&self, path: &str) -> Result<bool>;
+}
+
+/// Where open uploads are written down, so that a process that comes after one that died can finish them.
+pub trait UploadLog: Send + Sync {
+    /// The upload that was begun for a path and not finished.
+    fn open(&self, path: &str) -> Option<Upload>;
+
+    /// Keeps an upload with the parts that have arrived.
+    ///
+    /// # Errors
+    /// Whatever stops it from being kept.
+    fn record(&self, upload: &Upload) -> Result<()>;
+
+    /// Forgets the upload of a path.
+    ///
+    /// # Errors
+    /// Whatever stops it from being forgotten.
+    fn close(&self, path: &str) -> Result<()>;
 }
 
 /// A file in a store.

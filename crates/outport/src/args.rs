@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 mod exports;
+pub mod deploy;
 pub mod warehouse;
 
 use std::path::PathBuf;
@@ -105,6 +106,11 @@ pub enum Command {
     /// A warehouse of SQL models that export themselves
     #[command(subcommand)]
     Warehouse(warehouse::Warehouse),
+    /// Publish the exports of a warehouse, with catalogue, remote views and documentation
+    #[command(subcommand)]
+    Deploy(deploy::Deploy),
+    /// Write the documentation of a warehouse as a static site
+    Docs(deploy::Docs),
     /// Connections of the configuration
     #[command(subcommand)]
     Conns(Conns),

@@ -4,7 +4,9 @@ pub mod backfill;
 pub mod check;
 pub mod completions;
 pub mod conns;
+pub mod deploy;
 pub mod copy;
+pub mod docs;
 pub mod doctor;
 pub mod exec;
 pub mod gaps;
@@ -127,6 +129,8 @@ pub async fn dispatch(command: Command, app: &App) -> Result<u8> {
         Command::Doctor(args) => doctor::run(&args, app).await,
         Command::Copy(args) => copy::run(&args, app).await,
         Command::Warehouse(command) => warehouse::dispatch(command, app).await,
+        Command::Deploy(command) => deploy::dispatch(command, app).await,
+        Command::Docs(args) => docs::run(&args, app).await,
         Command::Conns(args) => conns::run(&args, app).await,
         Command::Verify(args) => verify::run(&args, app).await,
         Command::Gc(args) => gc::run(&args, app).await,

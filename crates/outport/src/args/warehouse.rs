@@ -23,6 +23,9 @@ pub enum Warehouse {
     Describe(Describe),
     /// Show the configuration as it holds, without secrets
     ShowConfig,
+    /// Publish exports, catalogue, remote views and documentation
+    #[command(subcommand)]
+    Deploy(super::deploy::Deploy),
 }
 
 /// Where the warehouse is, instead of what warehouse.yml says.

@@ -34,11 +34,12 @@ pub async fn dispatch(command: args::Warehouse, app: &App) -> Result<u8> {
         args::Warehouse::Tables(args) => show::tables(&args, app).await,
         args::Warehouse::Describe(args) => show::describe(&args, app).await,
         args::Warehouse::ShowConfig => show::config(app),
+        args::Warehouse::Deploy(command) => super::deploy::dispatch(command, app).await,
     }
 }
 
 /// The configuration with what the command line says instead.
-fn config(app: &App, place: &args::Place) -> Result<Config> {
+pub(super) fn config(app: &App, place: &args::Place) -> Result<Config> {
     let mut config = wiring::load_warehouse(app.global.config.as_deref(), &app.environment)?;
     // Paths of the command line start where the user is, those of the file where it is.
     let absolute = |path: &Path| std::path::absolute(path).map_err(|e| outport_core::error::from_io(ErrorKind::Usage, e));
@@ -68,12 +69,12 @@ fn run_date(place: &args::Place) -> Result<Zoned> {
     }
 }
 
-fn context(app: &App) -> Context {
+pub(super) fn context(app: &App) -> Context {
     Context { cancel: app.cancel.clone(), ..Context::new(Uuid::now_v7()) }
 }
 
 /// Reads the models and puts them in order.
-async fn warehouse(app: &App, config: &Config, place: &args::Place, context: &Context) -> Result<Warehouse> {
+pub(super) async fn warehouse(app: &App, config: &Config, place: &args::Place, context: &Context) -> Result<Warehouse> {
     let project = Project::read(&config.path(&config.settings.models_dir), &wiring::format)?;
     for warning in &project.warnings {
         app.printer.note(&format!("warning: {warning}"));
@@ -93,7 +94,7 @@ fn reader(config: &Config) -> Option<DuckDb> {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] where there is none.
-fn needed_reader(config: &Config) -> Result<DuckDb> {
+pub(super) fn needed_reader(config: &Config) -> Result<DuckDb> {
     reader(config).ok_or_else(|| {
         let path = config.path(&config.settings.db_path);
         Error::new(ErrorKind::NotFound, format!("there is no warehouse {}", path.display()))

@@ -1,0 +1,110 @@
+//! The SQL that reads the files of a table.
+
+use outport_core::engine::Dialect;
+
+use super::{DataFile, Table};
+
+/// The function of DuckDB that reads a table's files, with the parameters that [`relation`] gives it; `None` where there is none.
+pub(crate) fn table_reader(table: &Table) -> Option<(&'static str, &'static [&'static str])> {
+    let plain = matches!(table.compression.as_str(), "" | "none" | "default" | "gzip" | "zstd" | "uncompressed");
+    match table.format.as_str() {
+        "parquet" => Some(("read_parquet", &["hive_partitioning", "hive_types"])),
+        "csv" | "tsv" if plain => {
+            Some(("read_csv", &["header", "delim", "columns", "hive_partitioning", "hive_types"]))
+        }
+        "json" | "ndjson" if plain => Some(("read_json", &["format", "columns", "hive_partitioning", "hive_types"])),
+        _ => None,
+    }
+}
+
+/// Whether DuckDB reads the files of a table without an extension.
+pub fn is_readable(table: &Table) -> bool {
+    table_reader(table).is_some()
+}
+
+/// The columns that are in the files, and not in the names of their folders alone: name and type.
+pub(crate) fn file_columns(table: &Table) -> impl Iterator<Item = (&str, &str)> {
+    let folders = &table.partition_by;
+    table
+        .columns
+        .iter()
+        .filter(|column| !folders.iter().any(|folder| folder.eq_ignore_ascii_case(&column.name)))
+        .map(|column| (column.name.as_str(), column.data_type.as_str()))
+}
+
+/// A SELECT over the files of a table, each at the place that `place` gives it.
+///
+/// `typed` says that the columns of the table are known; text formats are then read with them instead of by a guess.
+pub fn relation(table: &Table, typed: bool, place: &dyn Fn(&DataFile) -> String) -> Option<String> {
+    let (function, _) = table_reader(table)?;
+    let mut options = text_options(table, typed);
+    // A folder whose name is encoded, in a URL that is encoded once more, is not taken apart by every DuckDB alike.
+    if table.files.iter().any(|file| file.partition.iter().any(|(_, value)| is_odd(value.as_deref()))) {
+        // Left alone, DuckDB looks for folders of that shape by itself.
+        options.push("hive_partitioning := false".to_owned());
+        let selects = table.files.iter().map(|file| {
+            let constants = file.partition.iter().map(|(column, value)| constant(table, column, value.as_deref()));
+            let constants: String = constants.collect();
+            format!("SELECT *{constants} FROM {}", call(function, &text(&place(file)), &options))
+        });
+        return Some(selects.collect::<Vec<_>>().join("\nUNION ALL BY NAME\n"));
+    }
+    if !table.partition_by.is_empty() {
+        options.push("hive_partitioning := true".to_owned());
+        if typed {
+            let types =
+                table.partition_by.iter().map(|column| format!("{}: {}", text(column), text(type_of(table, column))));
+            options.push(format!("hive_types := {{{}}}", types.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    let places: Vec<String> = table.files.iter().map(|file| text(&place(file))).collect();
+    let places = match places.as_slice() {
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
+    };
+    Some(format!("SELECT * FROM {}", call(function, &places, &options)))
+}
+
+fn call(function: &str, places: &str, options: &[String]) -> String {
+    let options: String = options.iter().map(|option| format!(", {option}")).collect();
+    format!("{function}({places}{options})")
+}
+
+/// What a reader of text is told.
+fn text_options(table: &Table, typed: bool) -> Vec<String> {
+    let mut options = match table.format.as_str() {
+        "csv" => vec!["header := true".to_owned()],
+        "tsv" => vec!["header := true".to_owned(), "delim := '\t'".to_owned()],
+        "ndjson" => vec!["format := 'newline_delimited'".to_owned()],
+        "json" => vec!["format := 'auto'".to_owned()],
+        _ => return Vec::new(),
+    };
+    if typed {
+        let columns: Vec<String> =
+            file_columns(table).map(|(name, data_type)| format!("{}: {}", text(name), text(data_type))).collect();
+        options.push(format!("columns := {{{}}}", columns.join(", ")));
+    }
+    options
+}
+
+/// A partition's value as a column of its own.
+fn constant(table: &Table, column: &str, value: Option<&str>) -> String {
+    let value = value.map_or_else(|| "NULL".to_owned(), text);
+    format!(", CAST({value} AS {}) AS {}", type_of(table, column), Dialect::DuckDb.ident(column))
+}
+
+fn type_of<'a>(table: &'a Table, column: &str) -> &'a str {
+    let found = table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(column));
+    found.map_or("VARCHAR", |c| c.data_type.as_str())
+}
+
+/// Whether the folder of a value is encoded, or stands for NULL.
+fn is_odd(value: Option<&str>) -> bool {
+    value.is_none_or(|value| {
+        value.is_empty() || !value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    })
+}
+
+fn text(text: &str) -> String {
+    Dialect::DuckDb.text(text)
+}
