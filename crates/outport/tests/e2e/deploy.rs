@@ -215,9 +215,13 @@ import json, os, sys
 os.chdir('bucket')
 from frictionless import Package, Resource
 descriptor = json.load(open('datapackage.json'))
+package = Package('datapackage.json')
+# It knows several paths of a resource, but not under the name that the specification gives them.
+assert isinstance(descriptor['resources'][0].pop('path'), list)
+descriptor['resources'][0]['path'] = package.resources[0].path
 errors = [str(e) for e in Package.metadata_validate(descriptor)]
 assert not errors, errors
-package = Package('datapackage.json')
+assert len(package.resources[0].extrapaths) == 3
 assert [r.name for r in package.resources] == ['mart.by_kind', 'mart.facts', 'mart.per_label']
 report = package.get_resource('mart.per_label').validate()
 assert report.valid, report

@@ -44,7 +44,7 @@ fn the_site_can_be_read_and_searched() {
     folder.ok(&["docs"]);
     assert_eq!(folder.names("exports/docs").len(), 4);
     for (name, page) in folder.files("exports/docs") {
-        let page = String::from_utf8(page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace("&#x2f;", "/");
         assert!(
             !page.contains("src=\"http") && !page.contains("@import") && !page.contains("url(http"),
             "{name} loads something"
@@ -64,7 +64,7 @@ fn the_site_can_be_read_and_searched() {
             assert!(known, "{name} links to {link}, which is not there");
         }
     }
-    let page = folder.text("exports/docs/tables/mart.facts.html");
+    let page = folder.text("exports/docs/tables/mart.facts.html").replace("&#x27;", "'");
     for expected in [
         "It's",
         "&quot;all&quot; &lt;facts&gt;",
@@ -75,8 +75,7 @@ fn the_site_can_be_read_and_searched() {
         "library(duckdb)",
         "staging.numbers",
     ] {
-        let escaped = expected.replace('\'', "&#x27;");
-        assert!(page.contains(expected) || page.contains(&escaped), "{expected} is not on the page");
+        assert!(page.contains(expected), "{expected} is not on the page");
     }
     let Some(program) = chromium() else { return };
     let index = format!("file://{}", folder.path().join("exports/docs/index.html").display());

@@ -15,8 +15,9 @@ use crate::support::{Folder, finish};
 /// Looks again and again at what is published: whatever it finds must be whole and of one generation.
 const LOOK: &str = r#"
 import duckdb, json, os, shutil, sys, hashlib
-seen, rounds = set(), 0
-while not os.path.exists('stop') or rounds < 3:
+seen, last = set(), False
+while not last:
+    last = os.path.exists('stop')
     if not os.path.exists('bucket/catalog.json'):
         continue
     catalog = json.load(open('bucket/catalog.json'))
@@ -32,7 +33,6 @@ while not os.path.exists('stop') or rounds < 3:
         assert (count, low) == (3000, high) and parted == (count, low, high), (count, low, high, parted)
         seen.add(low)
         c.close()
-    rounds += 1
 print(json.dumps(sorted(seen)))
 "#;
 
@@ -70,7 +70,7 @@ fn a_reader_never_finds_missing_or_mixed_data() {
 }
 
 /// A warehouse with one export of some 30 MB, which is several parts.
-fn large(bucket: &Bucket, port: u16) -> Option<Folder> {
+fn large(port: u16) -> Option<Folder> {
     let folder = warehouse("{}")?;
     std::fs::remove_dir_all(folder.path().join("models")).unwrap();
     folder.write(
@@ -81,14 +81,13 @@ fn large(bucket: &Bucket, port: u16) -> Option<Folder> {
         "models/mart/schema.yml",
         "version: 2\nmodels:\n  - {name: noise, materialized: export_view, export: {path: noise.parquet, compression: none}}\n",
     );
-    store(&folder, bucket, port, "secret");
+    store(&folder, port, "secret");
     build(&folder);
     assert!(std::fs::metadata(folder.path().join("exports/noise.parquet")).unwrap().len() > 30 << 20);
     Some(folder)
 }
 
-fn store(folder: &Folder, bucket: &Bucket, port: u16, secret: &str) {
-    let _ = bucket;
+fn store(folder: &Folder, port: u16, secret: &str) {
     configure(
         folder,
         &format!(
@@ -102,7 +101,7 @@ fn an_upload_that_was_killed_goes_on_where_it_stopped() {
     let Some(bucket) = Bucket::start() else { return };
     // Slow enough that the process dies in the middle.
     let slow = Proxy::start(bucket.port(), usize::MAX, Duration::from_millis(15));
-    let Some(folder) = large(&bucket, slow.port) else { return };
+    let Some(folder) = large(slow.port) else { return };
     let mut child = folder.start(&["deploy", "publish"]);
     let log = folder.path().join("exports/.outport-uploads.json");
     let began = Instant::now();
@@ -143,7 +142,7 @@ fn an_upload_survives_connections_that_drop() {
     let Some(bucket) = Bucket::start() else { return };
     // Three connections die after half a part.
     let proxy = Proxy::start(bucket.port(), 3, Duration::ZERO);
-    let Some(folder) = large(&bucket, proxy.port) else { return };
+    let Some(folder) = large(proxy.port) else { return };
     folder.ok(&["deploy", "publish"]);
     assert_eq!(proxy.dropped.load(Ordering::SeqCst), 0, "no connection was dropped");
     let objects = bucket.objects("pub");
@@ -156,7 +155,7 @@ fn an_upload_survives_connections_that_drop() {
 fn refused_keys_lose_nothing() {
     let Some(bucket) = Bucket::start() else { return };
     let Some(folder) = warehouse("{}") else { return };
-    store(&folder, &bucket, bucket.port(), "hunter2");
+    store(&folder, bucket.port(), "hunter2");
     build(&folder);
     folder.ok(&["deploy", "publish"]);
     let before = bucket.objects("pub");
