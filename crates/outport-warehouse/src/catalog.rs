@@ -23,7 +23,7 @@ pub(crate) use inspect::literal;
 pub use inspect::{Sample, sample};
 pub use naming::{Base, Naming};
 pub(crate) use naming::{is_version_of, percent_encoded};
-pub(crate) use relation::{file_columns, table_reader};
+pub(crate) use relation::{file_columns, is_split, options, reader};
 pub use relation::{is_readable, relation};
 
 use crate::model::{Model, Project};

@@ -7,7 +7,7 @@ use outport_core::engine::{Dialect, Engine};
 use outport_core::error::from_io;
 use outport_core::{Context, Error, ErrorKind, Result};
 
-use crate::catalog::{Catalog, DataFile, Table, relation, table_reader};
+use crate::catalog::{Catalog, DataFile, Table, is_split, options, reader, relation};
 
 /// The name under which the file is attached while it is written.
 const ATTACHED: &str = "outport_remote";
@@ -90,10 +90,10 @@ fn explain(error: Error, storage_version: &str) -> Error {
 fn script(catalog: &Catalog, storage_version: &str, path: &str) -> Result<String> {
     let mut sql = format!("ATTACH {} AS {ATTACHED} (STORAGE_VERSION {});\n", text(path), text(storage_version));
     for table in &catalog.tables {
-        let (Some(select), Some((function, parameters))) = (select(table), table_reader(table)) else { continue };
+        let (Some(select), Some(function)) = (select(table), reader(table)) else { continue };
         // While a view is bound, its reader is a macro that has the columns and no rows: no request is made, and what
         // the view keeps is its text and its types.
-        let parameters: String = parameters.iter().map(|name| format!(", {name} := NULL")).collect();
+        let parameters: String = (0..options(table, true).len()).map(|i| format!(", option_{i}")).collect();
         let columns: Vec<String> = stand_in_columns(table)
             .map(|(name, data_type)| format!("CAST(NULL AS {data_type}) AS {}", ident(name)))
             .collect();
@@ -128,8 +128,7 @@ fn script(catalog: &Catalog, storage_version: &str, path: &str) -> Result<String
 
 /// The columns of what the reader returns: all of them with hive partitioning, those of the files where the view adds the rest.
 fn stand_in_columns(table: &Table) -> impl Iterator<Item = (&str, &str)> {
-    let hive = select(table).is_some_and(|select| select.contains("hive_partitioning := true"));
-    let folders = if hive { &[][..] } else { &table.partition_by[..] };
+    let folders = if is_split(table) { &table.partition_by[..] } else { &[][..] };
     table
         .columns
         .iter()

@@ -45,7 +45,7 @@ pub(super) async fn read_back(
     let counted = rows(engine, &format!("SELECT count(*)::VARCHAR FROM {}", parenthesised(&select)), context).await?;
     let counted = counted.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
     table.rows = counted.unwrap_or(table.rows);
-    if table.format == "parquet" && table.columns.iter().all(|column| column.min.is_none() && column.nulls.is_none()) {
+    if table.format == "parquet" {
         from_footers(table, &place, engine, context).await?;
     }
     partition_ranges(table);
@@ -88,7 +88,7 @@ async fn from_footers(
 ) -> Result<()> {
     let files: Vec<String> = table.files.iter().map(|file| Dialect::DuckDb.text(&place(file))).collect();
     let footers = format!("parquet_metadata([{}])", files.join(", "));
-    for column in &mut table.columns {
+    for column in table.columns.iter_mut().filter(|column| column.min.is_none()) {
         if column.data_type.contains(['(', '[']) && !column.data_type.starts_with("DECIMAL") {
             continue;
         }
@@ -106,7 +106,7 @@ async fn from_footers(
         let Some([nulls, min, max]) = found.into_iter().next().and_then(|row| <[_; 3]>::try_from(row).ok()) else {
             continue;
         };
-        column.nulls = nulls.and_then(|n| n.parse().ok());
+        column.nulls = column.nulls.or_else(|| nulls.and_then(|n| n.parse().ok()));
         column.min = min;
         column.max = max;
     }

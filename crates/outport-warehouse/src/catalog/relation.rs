@@ -4,22 +4,20 @@ use outport_core::engine::Dialect;
 
 use super::{DataFile, Table};
 
-/// The function of DuckDB that reads a table's files, with the parameters that [`relation`] gives it; `None` where there is none.
-pub(crate) fn table_reader(table: &Table) -> Option<(&'static str, &'static [&'static str])> {
+/// The function of DuckDB that reads a table's files; `None` where there is none without an extension.
+pub(crate) fn reader(table: &Table) -> Option<&'static str> {
     let plain = matches!(table.compression.as_str(), "" | "none" | "default" | "gzip" | "zstd" | "uncompressed");
     match table.format.as_str() {
-        "parquet" => Some(("read_parquet", &["hive_partitioning", "hive_types"])),
-        "csv" | "tsv" if plain => {
-            Some(("read_csv", &["header", "delim", "columns", "hive_partitioning", "hive_types"]))
-        }
-        "json" | "ndjson" if plain => Some(("read_json", &["format", "columns", "hive_partitioning", "hive_types"])),
+        "parquet" => Some("read_parquet"),
+        "csv" | "tsv" if plain => Some("read_csv"),
+        "json" | "ndjson" if plain => Some("read_json"),
         _ => None,
     }
 }
 
 /// Whether DuckDB reads the files of a table without an extension.
 pub fn is_readable(table: &Table) -> bool {
-    table_reader(table).is_some()
+    reader(table).is_some()
 }
 
 /// The columns that are in the files, and not in the names of their folders alone: name and type.
@@ -36,12 +34,9 @@ pub(crate) fn file_columns(table: &Table) -> impl Iterator<Item = (&str, &str)> 
 ///
 /// `typed` says that the columns of the table are known; text formats are then read with them instead of by a guess.
 pub fn relation(table: &Table, typed: bool, place: &dyn Fn(&DataFile) -> String) -> Option<String> {
-    let (function, _) = table_reader(table)?;
-    let mut options = text_options(table, typed);
-    // A folder whose name is encoded, in a URL that is encoded once more, is not taken apart by every DuckDB alike.
-    if table.files.iter().any(|file| file.partition.iter().any(|(_, value)| is_odd(value.as_deref()))) {
-        // Left alone, DuckDB looks for folders of that shape by itself.
-        options.push("hive_partitioning := false".to_owned());
+    let function = reader(table)?;
+    let options = options(table, typed);
+    if is_split(table) {
         let selects = table.files.iter().map(|file| {
             let constants = file.partition.iter().map(|(column, value)| constant(table, column, value.as_deref()));
             let constants: String = constants.collect();
@@ -49,20 +44,38 @@ pub fn relation(table: &Table, typed: bool, place: &dyn Fn(&DataFile) -> String)
         });
         return Some(selects.collect::<Vec<_>>().join("\nUNION ALL BY NAME\n"));
     }
-    if !table.partition_by.is_empty() {
-        options.push("hive_partitioning := true".to_owned());
-        if typed {
-            let types =
-                table.partition_by.iter().map(|column| format!("{}: {}", text(column), text(type_of(table, column))));
-            options.push(format!("hive_types := {{{}}}", types.collect::<Vec<_>>().join(", ")));
-        }
-    }
     let places: Vec<String> = table.files.iter().map(|file| text(&place(file))).collect();
     let places = match places.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),
     };
     Some(format!("SELECT * FROM {}", call(function, &places, &options)))
+}
+
+/// Whether a table is read file by file, with its partitions as constants.
+///
+/// A folder whose name is encoded, in a URL that is encoded once more, is not taken apart by every DuckDB alike.
+pub(crate) fn is_split(table: &Table) -> bool {
+    table.files.iter().any(|file| file.partition.iter().any(|(_, value)| is_odd(value.as_deref())))
+}
+
+/// What the reader of a table is told, besides its files.
+///
+/// Written with `=`: DuckDB 1.0 does not find `:=` again in the text of a view.
+pub(crate) fn options(table: &Table, typed: bool) -> Vec<String> {
+    let mut options = text_options(table, typed);
+    if is_split(table) {
+        // Left alone, DuckDB looks for folders of that shape by itself.
+        options.push("hive_partitioning = false".to_owned());
+    } else if !table.partition_by.is_empty() {
+        options.push("hive_partitioning = true".to_owned());
+        if typed {
+            let types =
+                table.partition_by.iter().map(|column| format!("{}: {}", text(column), text(type_of(table, column))));
+            options.push(format!("hive_types = {{{}}}", types.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    options
 }
 
 fn call(function: &str, places: &str, options: &[String]) -> String {
@@ -73,16 +86,16 @@ fn call(function: &str, places: &str, options: &[String]) -> String {
 /// What a reader of text is told.
 fn text_options(table: &Table, typed: bool) -> Vec<String> {
     let mut options = match table.format.as_str() {
-        "csv" => vec!["header := true".to_owned()],
-        "tsv" => vec!["header := true".to_owned(), "delim := '\t'".to_owned()],
-        "ndjson" => vec!["format := 'newline_delimited'".to_owned()],
-        "json" => vec!["format := 'auto'".to_owned()],
+        "csv" => vec!["header = true".to_owned()],
+        "tsv" => vec!["header = true".to_owned(), "delim = '\t'".to_owned()],
+        "ndjson" => vec!["format = 'newline_delimited'".to_owned()],
+        "json" => vec!["format = 'auto'".to_owned()],
         _ => return Vec::new(),
     };
     if typed {
         let columns: Vec<String> =
             file_columns(table).map(|(name, data_type)| format!("{}: {}", text(name), text(data_type))).collect();
-        options.push(format!("columns := {{{}}}", columns.join(", ")));
+        options.push(format!("columns = {{{}}}", columns.join(", ")));
     }
     options
 }

@@ -248,12 +248,12 @@ fn shown(table: &CatalogTable, page: String, tone: usize, beside: bool) -> Table
 fn shown_column(column: &Column, at: usize, rows: u64) -> ShownColumn {
     let share = column.nulls.map(|nulls| if rows == 0 { 0.0 } else { nulls as f64 * 100.0 / rows as f64 });
     let missing = share.map(|share| match share {
-        0.0 => "none".to_owned(),
-        s if s >= 100.0 => "all".to_owned(),
-        s if s < 0.1 => "< 0.1 %".to_owned(),
-        s if s > 99.9 => "> 99.9 %".to_owned(),
-        s if s < 10.0 => format!("{s:.1} %"),
-        s => format!("{s:.0} %"),
+        0.0 => "complete".to_owned(),
+        s if s >= 100.0 => "all missing".to_owned(),
+        s if s < 0.1 => "< 0.1 % missing".to_owned(),
+        s if s > 99.9 => "> 99.9 % missing".to_owned(),
+        s if s < 10.0 => format!("{s:.1} % missing"),
+        s => format!("{s:.0} % missing"),
     });
     let slug: String = column.name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
     ShownColumn {

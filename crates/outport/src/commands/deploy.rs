@@ -10,6 +10,7 @@ use outport_core::{ErrorKind, Result};
 use outport_warehouse::{catalog, remote};
 
 use super::App;
+use crate::args::Output;
 use crate::args::deploy as args;
 
 pub(super) use prepare::Prepared;
@@ -68,7 +69,11 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path)).map_err(failed)
 }
 
+/// Says so, where people read it.
 fn wrote(path: &Path, app: &App) -> Result<()> {
+    if app.printer.output() != Output::Text {
+        return Ok(());
+    }
     let style = app.printer.style();
     app.printer.line(&format!("{} {}", style.green("wrote"), path.display()))
 }

@@ -12,6 +12,7 @@ mod books;
 mod concurrency;
 mod cleaning;
 mod cut;
+mod deploy;
 mod groups;
 mod incremental;
 mod kill;

@@ -63,7 +63,7 @@ impl Bucket {
         let keys = texts(&list, "Key");
         let inside = |key: &str| key[prefix.len() + 1..].to_owned();
         keys.iter()
-            .map(|key| (inside(key), self.request("GET", &format!("/bucket/{}", key.replace('=', "%3D")))))
+            .map(|key| (inside(key), self.request("GET", &format!("/bucket/{}", encoded(key)))))
             .collect()
     }
 
@@ -77,6 +77,12 @@ impl Bucket {
     fn request(&self, method: &str, path: &str) -> Vec<u8> {
         self.server.request(method, path, LOGIN, "")
     }
+}
+
+/// A key as it stands in a URL.
+fn encoded(key: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./~".contains(&b);
+    key.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// The options of a connection to a server at `endpoint`, as YAML.
