@@ -1,5 +1,6 @@
 //! Models as they are read from the folder, before anything is run.
 
+mod describe;
 mod read;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use outport_core::error::Location;
 use outport_core::layout::Compression;
 use serde::Serialize;
 
-pub(crate) use read::{all, plain_placeholders};
+pub(crate) use describe::plain_placeholders;
+pub(crate) use read::all;
 pub use read::Formats;
 
 /// A folder of models, read and checked.
@@ -140,6 +142,42 @@ pub enum TestKind {
     },
     /// SQL that must return no row.
     Sql(String),
+}
+
+impl Materialization {
+    /// All names.
+    pub const NAMES: &'static [&'static str] =
+        &["view", "table", "export_view", "export_table", "external_table", "incremental"];
+
+    /// The name in `schema.yml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Table => "table",
+            Self::ExportView => "export_view",
+            Self::ExportTable => "export_table",
+            Self::ExternalTable => "external_table",
+            Self::Incremental => "incremental",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::View,
+            Self::Table,
+            Self::ExportView,
+            Self::ExportTable,
+            Self::ExternalTable,
+            Self::Incremental,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Whether files are written.
+    pub fn exports(self) -> bool {
+        matches!(self, Self::ExportView | Self::ExportTable)
+    }
 }
 
 impl Model {
