@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("outport-duckdb", &["outport-core"]),
     ("outport-lakehouse", &["outport-core"]),
     ("outport-runtime", &["outport-core"]),
+    ("outport-warehouse", &["outport-core"]),
     (
         "outport",
         &[
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "outport-duckdb",
             "outport-lakehouse",
             "outport-runtime",
+            "outport-warehouse",
         ],
     ),
     ("xtask", &[]),
@@ -37,6 +39,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the core is pure",
     ),
     ("outport-formats", &["tokio", "reqwest", "hyper", "object_store"], "formats are synchronous and know no network"),
+    (
+        "outport-warehouse",
+        &["object_store", "datafusion", "duckdb", "reqwest", "tokio"],
+        "the warehouse reaches databases and stores only through traits",
+    ),
     ("outport-runtime", &["object_store", "datafusion", "duckdb", "reqwest"], "the runtime sees only traits"),
 ];
 

@@ -123,10 +123,12 @@ impl Build<'_> {
             let mut later = Vec::new();
             for name in std::mem::take(&mut waiting) {
                 let needs = self.warehouse.references.get(name);
-                let bad = needs.into_iter().flatten().find(|need| {
-                    matches!(ended.get(*need), Some(Status::Error | Status::Skipped))
-                });
-                let ready = needs.into_iter().flatten().all(|need| !selected.contains(need) || ended.contains_key(need));
+                let bad = needs
+                    .into_iter()
+                    .flatten()
+                    .find(|need| matches!(ended.get(*need), Some(Status::Error | Status::Skipped)));
+                let ready =
+                    needs.into_iter().flatten().all(|need| !selected.contains(need) || ended.contains_key(need));
                 if let Some(bad) = bad {
                     let outcome = skipped(name, format!("{bad} failed or was skipped"));
                     self.observer.ended(&outcome);

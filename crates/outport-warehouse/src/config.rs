@@ -192,11 +192,8 @@ impl Config {
     /// [`ErrorKind::Config`] where there is none.
     pub fn deployment(&self) -> Result<&Deployment> {
         self.deployment.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                "Deployment not configured. Add 'deployment:' section to warehouse.yml",
-            )
-            .hint("bucket_name and public_url are the least it needs")
+            Error::new(ErrorKind::Config, "Deployment not configured. Add 'deployment:' section to warehouse.yml")
+                .hint("bucket_name and public_url are the least it needs")
         })
     }
 

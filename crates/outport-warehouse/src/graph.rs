@@ -33,8 +33,11 @@ pub fn order(references: &References) -> Result<Vec<String>> {
     if waiting.is_empty() {
         return Ok(order);
     }
-    Err(Error::new(ErrorKind::Config, format!("Circular dependency detected involving: {}", cycle(references, &waiting)))
-        .hint("one of them must not read the next; depends_on counts as well"))
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("Circular dependency detected involving: {}", cycle(references, &waiting)),
+    )
+    .hint("one of them must not read the next; depends_on counts as well"))
 }
 
 /// One cycle among the models that wait for each other, as `a -> b -> a`.
@@ -48,7 +51,8 @@ fn cycle(references: &References, waiting: &BTreeMap<&str, usize>) -> String {
             break;
         }
         path.push(name);
-        next = references.get(name).and_then(|needs| needs.iter().map(String::as_str).find(|n| waiting.contains_key(n)));
+        next =
+            references.get(name).and_then(|needs| needs.iter().map(String::as_str).find(|n| waiting.contains_key(n)));
     }
     path.join(" -> ")
 }
@@ -82,14 +86,13 @@ pub fn select(project: &Project, references: &References, selectors: &[String]) 
         if matched.is_empty() {
             let full: Vec<String> = project.models.iter().map(crate::Model::full_name).collect();
             let names = project.models.iter().map(|m| m.name.as_str()).chain(full.iter().map(String::as_str));
-            return Err(Error::new(ErrorKind::Usage, format!("no model matches \"{selector}\""))
-                .hint(suggestion(name, names)));
+            return Err(
+                Error::new(ErrorKind::Usage, format!("no model matches \"{selector}\"")).hint(suggestion(name, names))
+            );
         }
         for name in matched {
             if up {
-                reach(&name, &mut selected, |n| {
-                    references.get(n).into_iter().flatten().map(String::as_str).collect()
-                });
+                reach(&name, &mut selected, |n| references.get(n).into_iter().flatten().map(String::as_str).collect());
             }
             if down {
                 reach(&name, &mut selected, |n| users.get(n).into_iter().flatten().copied().collect());

@@ -10,8 +10,8 @@ use outport_core::layout::Compression;
 use serde::Serialize;
 
 pub(crate) use describe::plain_placeholders;
-pub(crate) use read::all;
 pub use read::Formats;
+pub(crate) use read::all;
 
 /// A folder of models, read and checked.
 #[derive(Clone, Debug, Default)]
@@ -162,16 +162,9 @@ impl Materialization {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::View,
-            Self::Table,
-            Self::ExportView,
-            Self::ExportTable,
-            Self::ExternalTable,
-            Self::Incremental,
-        ]
-        .into_iter()
-        .find(|kind| kind.name() == name)
+        [Self::View, Self::Table, Self::ExportView, Self::ExportTable, Self::ExternalTable, Self::Incremental]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 
     /// Whether files are written.

@@ -83,7 +83,11 @@ impl Warehouse {
             let export = model.export.as_ref().map(|export| Export { location: None, ..export.clone() });
             let mut parts = vec![own.clone(), format!("{export:?}")];
             parts.extend(
-                self.references.get(name).into_iter().flatten().filter_map(|need| Some(fingerprints.get(need)?.fingerprint.clone())),
+                self.references
+                    .get(name)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|need| Some(fingerprints.get(need)?.fingerprint.clone())),
             );
             let fingerprint = hash(&parts.iter().map(String::as_str).collect::<Vec<_>>());
             fingerprints.insert(name.clone(), Built { fingerprint, own, export_run: String::new() });
@@ -302,7 +306,10 @@ pub(crate) fn partition_columns(model: &Model, export: &Export, columns: &[Strin
     for wanted in &export.partition_by {
         if !columns.iter().any(|column| column.eq_ignore_ascii_case(wanted)) {
             return wrong(
-                format!("model {}: partition_by names the column \"{wanted}\", which its SELECT lacks", model.full_name()),
+                format!(
+                    "model {}: partition_by names the column \"{wanted}\", which its SELECT lacks",
+                    model.full_name()
+                ),
                 outport_core::error::suggestion(wanted, columns.iter().map(String::as_str)),
             );
         }

@@ -43,7 +43,8 @@ pub async fn find(
     let mut references = References::new();
     let mut errors = Vec::new();
     for (model, row) in project.models.iter().zip(trees) {
-        let tree: Value = row.first().and_then(Option::as_deref).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+        let tree: Value =
+            row.first().and_then(Option::as_deref).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
         let full_name = model.full_name();
         let sql = rendered.get(&full_name);
         let mut found = BTreeSet::new();

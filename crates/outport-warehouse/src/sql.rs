@@ -13,7 +13,8 @@ use outport_core::{Context, Result};
 pub async fn rows(engine: &dyn Engine, sql: &str, context: &Context) -> Result<Vec<Vec<Option<String>>>> {
     let mut rows = Vec::new();
     for batch in engine.query(sql, context).await?.collect().await? {
-        let columns = batch.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
+        let columns =
+            batch.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
             let value = |column: &arrow::array::ArrayRef| {
                 column.is_valid(row).then(|| column.as_string::<i32>().value(row).to_owned())

@@ -154,7 +154,14 @@ impl<'a> State<'a> {
     }
 
     /// Notes how it ended.
-    pub async fn end(self, run_id: &str, status: Status, rows: Option<u64>, seconds: f64, error: Option<&str>) -> Result<()> {
+    pub async fn end(
+        self,
+        run_id: &str,
+        status: Status,
+        rows: Option<u64>,
+        seconds: f64,
+        error: Option<&str>,
+    ) -> Result<()> {
         self.execute(&format!(
             "UPDATE meta.model_runs SET completed_at = {NOW}, status = {}, rows_affected = {}, \
              execution_time_seconds = {seconds}, error_message = {} WHERE run_id = {}",
@@ -172,7 +179,10 @@ impl<'a> State<'a> {
         let layer = sql::text(&model.layer);
         let mut script = format!("BEGIN; DELETE FROM meta.model_lineage WHERE model_name = {name};");
         for need in needs {
-            script.push_str(&format!("INSERT INTO meta.model_lineage VALUES ({name}, {}, {layer}, {NOW});", sql::text(need)));
+            script.push_str(&format!(
+                "INSERT INTO meta.model_lineage VALUES ({name}, {}, {layer}, {NOW});",
+                sql::text(need)
+            ));
         }
         let columns: serde_json::Map<String, serde_json::Value> =
             model.columns.iter().map(|c| (c.name.clone(), c.description.clone().into())).collect();

@@ -74,10 +74,7 @@ impl Renderer {
                 (None, Some(default)) => Ok(default),
                 (None, None) => Err(minijinja::Error::new(
                     JinjaKind::UndefinedError,
-                    format!(
-                        "there is no variable \"{name}\"; {}",
-                        suggestion(&name, vars.keys().map(String::as_str))
-                    ),
+                    format!("there is no variable \"{name}\"; {}", suggestion(&name, vars.keys().map(String::as_str))),
                 )),
             }
         });

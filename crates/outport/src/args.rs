@@ -1,7 +1,7 @@
 //! The command line, as clap reads it.
 
-mod exports;
 pub mod deploy;
+mod exports;
 pub mod warehouse;
 
 use std::path::PathBuf;

@@ -47,7 +47,8 @@ impl Build<'_> {
         let columns: Vec<String> = batches.schema.fields().iter().map(|field| field.name().clone()).collect();
         partition_columns(model, export, &columns)?;
         let provenance = Provenance { run_id: context.run_id, export: model.full_name(), ..Provenance::default() };
-        let options = FormatOptions::from_pairs(export.options.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let options =
+            FormatOptions::from_pairs(export.options.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let staged = format!(".outport-{}-{name}", context.run_id);
         let layout = if export.partition_by.is_empty() {

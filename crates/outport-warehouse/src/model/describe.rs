@@ -9,18 +9,8 @@ use outport_core::{Error, ErrorKind, Result, placeholder};
 use super::read::{Formats, expected, unknown};
 use super::{Column, Export, Incremental, Materialization, Model, Test, TestKind};
 
-const MODEL_KEYS: &[&str] = &[
-    "name",
-    "description",
-    "materialized",
-    "depends_on",
-    "tags",
-    "columns",
-    "export",
-    "incremental",
-    "tests",
-    "meta",
-];
+const MODEL_KEYS: &[&str] =
+    &["name", "description", "materialized", "depends_on", "tags", "columns", "export", "incremental", "tests", "meta"];
 const COLUMN_KEYS: &[&str] = &["name", "description", "data_type", "tests", "meta"];
 const EXPORT_KEYS: &[&str] =
     &["enabled", "path", "format", "compression", "compression_level", "row_group_size", "partition_by", "options"];
@@ -212,7 +202,11 @@ impl Reader<'_> {
         let kind = match name.as_str() {
             "sql" => TestKind::Sql(settings.as_str().map(str::to_owned).or_else(|| self.text(&settings, "query"))?),
             _ if column.is_empty() => {
-                self.error(format!("test {name} has no column"), "put it under a column, or give it one".to_owned(), node);
+                self.error(
+                    format!("test {name} has no column"),
+                    "put it under a column, or give it one".to_owned(),
+                    node,
+                );
                 return None;
             }
             "not_null" => TestKind::NotNull(column.clone()),
@@ -239,7 +233,11 @@ impl Reader<'_> {
     fn needed(&mut self, node: &Node, key: &str) -> Option<String> {
         let found = self.text(node, key);
         if found.is_none() {
-            self.error(format!("{key} is missing"), "relationships needs `to: layer.name` and `field`".to_owned(), node);
+            self.error(
+                format!("{key} is missing"),
+                "relationships needs `to: layer.name` and `field`".to_owned(),
+                node,
+            );
         }
         found
     }
@@ -367,10 +365,8 @@ pub(crate) fn plain_placeholders(path: &str) -> String {
     plain
 }
 
-const CODECS: &[Codec] =
-    &[Codec::None, Codec::Gzip, Codec::Zip, Codec::Zstd, Codec::Snappy, Codec::Lz4, Codec::Brotli];
+const CODECS: &[Codec] = &[Codec::None, Codec::Gzip, Codec::Zip, Codec::Zstd, Codec::Snappy, Codec::Lz4, Codec::Brotli];
 
 fn codec(name: &str) -> Option<Codec> {
     CODECS.iter().copied().find(|codec| codec.name() == name)
 }
-

@@ -58,7 +58,11 @@ impl Project {
                 errors.push(
                     Error::new(
                         ErrorKind::Config,
-                        format!("model {layer}.{name} is there twice: {} and {}", other.file.display(), model.file.display()),
+                        format!(
+                            "model {layer}.{name} is there twice: {} and {}",
+                            other.file.display(),
+                            model.file.display()
+                        ),
                     )
                     .hint("names differ by more than upper and lower case; rename one of the files"),
                 );
@@ -67,10 +71,8 @@ impl Project {
         }
         for (name, node) in described {
             let location = node.position.location();
-            self.warnings.push(format!(
-                "{}:{}: there is no file {name}.sql for this description",
-                location.file, location.line
-            ));
+            self.warnings
+                .push(format!("{}:{}: there is no file {name}.sql for this description", location.file, location.line));
         }
         Ok(())
     }

@@ -45,7 +45,10 @@ const TEMPLATES: &[Template] = &[
             ("models/staging/stg_zones.sql", include_str!("../../templates/warehouse/models/staging/stg_zones.sql")),
             ("models/staging/schema.yml", include_str!("../../templates/warehouse/models/staging/schema.yml")),
             ("models/mart/country_zones.sql", include_str!("../../templates/warehouse/models/mart/country_zones.sql")),
-            ("models/mart/zones_by_region.sql", include_str!("../../templates/warehouse/models/mart/zones_by_region.sql")),
+            (
+                "models/mart/zones_by_region.sql",
+                include_str!("../../templates/warehouse/models/mart/zones_by_region.sql"),
+            ),
             ("models/mart/schema.yml", include_str!("../../templates/warehouse/models/mart/schema.yml")),
             ("data/zone1970.tab", include_str!("../../templates/warehouse/data/zone1970.tab")),
             ("data/iso3166.tab", include_str!("../../templates/warehouse/data/iso3166.tab")),

@@ -42,7 +42,8 @@ pub async fn dispatch(command: args::Warehouse, app: &App) -> Result<u8> {
 pub(super) fn config(app: &App, place: &args::Place) -> Result<Config> {
     let mut config = wiring::load_warehouse(app.global.config.as_deref(), &app.environment)?;
     // Paths of the command line start where the user is, those of the file where it is.
-    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| outport_core::error::from_io(ErrorKind::Usage, e));
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|e| outport_core::error::from_io(ErrorKind::Usage, e));
     if let Some(path) = &place.db_path {
         config.settings.db_path = absolute(path)?;
     }
@@ -62,10 +63,9 @@ pub(super) fn config(app: &App, place: &args::Place) -> Result<Config> {
 fn run_date(place: &args::Place) -> Result<Zoned> {
     match &place.run_date {
         None => Ok(Zoned::now().with_time_zone(TimeZone::UTC)),
-        Some(text) => text
-            .parse::<jiff::civil::Date>()
-            .and_then(|date| date.to_zoned(TimeZone::UTC))
-            .map_err(|_| Error::new(ErrorKind::Usage, format!("--run-date: expected a date such as 2025-12-12, found \"{text}\""))),
+        Some(text) => text.parse::<jiff::civil::Date>().and_then(|date| date.to_zoned(TimeZone::UTC)).map_err(|_| {
+            Error::new(ErrorKind::Usage, format!("--run-date: expected a date such as 2025-12-12, found \"{text}\""))
+        }),
     }
 }
 

@@ -9,8 +9,8 @@ mod support;
 mod postgres_server;
 
 mod books;
-mod concurrency;
 mod cleaning;
+mod concurrency;
 mod cut;
 mod deploy;
 mod groups;

@@ -62,9 +62,7 @@ impl Bucket {
         assert!(list.contains("<IsTruncated>false"), "{list}");
         let keys = texts(&list, "Key");
         let inside = |key: &str| key[prefix.len() + 1..].to_owned();
-        keys.iter()
-            .map(|key| (inside(key), self.request("GET", &format!("/bucket/{}", encoded(key)))))
-            .collect()
+        keys.iter().map(|key| (inside(key), self.request("GET", &format!("/bucket/{}", encoded(key))))).collect()
     }
 
     /// The keys of the uploads below a prefix that are open.

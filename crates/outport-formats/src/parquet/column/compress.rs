@@ -8,7 +8,7 @@ use super::PageCodec;
 pub(super) enum Compressor {
     None,
     Zstd(zstd::bulk::Compressor<'static>),
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Lz4,
 }
 
@@ -24,7 +24,7 @@ impl Compressor {
             PageCodec::ZSTD(level) => {
                 Self::Zstd(zstd::bulk::Compressor::new(level.compression_level()).map_err(failed)?)
             }
-            PageCodec::SNAPPY => Self::Snappy(snap::raw::Encoder::new()),
+            PageCodec::SNAPPY => Self::Snappy(Box::new(snap::raw::Encoder::new())),
             PageCodec::LZ4_RAW => Self::Lz4,
             other => return Err(Error::new(ErrorKind::Internal, format!("no compressor for {other}"))),
         })

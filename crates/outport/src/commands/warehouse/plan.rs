@@ -27,7 +27,8 @@ pub(super) async fn plan(args: &args::Plan, app: &App) -> Result<u8> {
         app.printer.json(&json!({ "models": planned }))?;
         return Ok(0);
     }
-    let header = ["#", "Model", "Materialized", "Change", "Export", "Format", "Compression", "Partitions", "Overwrites"];
+    let header =
+        ["#", "Model", "Materialized", "Change", "Export", "Format", "Compression", "Partitions", "Overwrites"];
     let mut table = Table::new(&header, "no models");
     for model in &planned {
         let export = model.export.as_ref();

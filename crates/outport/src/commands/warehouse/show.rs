@@ -18,11 +18,18 @@ pub(super) async fn history(args: &args::History, app: &App) -> Result<u8> {
     let context = super::context(app);
     let engine = super::needed_reader(&config)?;
     let runs = State::new(&engine, &context).history(args.limit).await?;
-    let header = ["run_id", "model_name", "status", "started_at", "execution_time_seconds", "rows_affected", "error_message"];
+    let header =
+        ["run_id", "model_name", "status", "started_at", "execution_time_seconds", "rows_affected", "error_message"];
     if app.printer.output() == Output::Json {
         let runs: Vec<_> = runs
             .iter()
-            .map(|run| header.iter().zip(run).map(|(key, value)| ((*key).to_owned(), json!(value))).collect::<serde_json::Map<_, _>>())
+            .map(|run| {
+                header
+                    .iter()
+                    .zip(run)
+                    .map(|(key, value)| ((*key).to_owned(), json!(value)))
+                    .collect::<serde_json::Map<_, _>>()
+            })
             .collect();
         app.printer.json(&json!({ "runs": runs }))?;
         return Ok(0);
@@ -78,7 +85,9 @@ pub(super) async fn describe(args: &args::Describe, app: &App) -> Result<u8> {
         .project
         .models
         .iter()
-        .filter(|model| model.name.eq_ignore_ascii_case(&args.name) || model.full_name().eq_ignore_ascii_case(&args.name))
+        .filter(|model| {
+            model.name.eq_ignore_ascii_case(&args.name) || model.full_name().eq_ignore_ascii_case(&args.name)
+        })
         .collect();
     let model = match matching[..] {
         [model] => model,
@@ -107,11 +116,18 @@ pub(super) async fn describe(args: &args::Describe, app: &App) -> Result<u8> {
         }
     }
     let described = |name: &str| {
-        model.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).map_or("", |column| &column.description)
+        model
+            .columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name))
+            .map_or("", |column| &column.description)
     };
     let needs = warehouse.references.get(&full_name).cloned().unwrap_or_default();
-    let users: Vec<&str> =
-        outport_warehouse::graph::users(&warehouse.references).remove(full_name.as_str()).into_iter().flatten().collect();
+    let users: Vec<&str> = outport_warehouse::graph::users(&warehouse.references)
+        .remove(full_name.as_str())
+        .into_iter()
+        .flatten()
+        .collect();
     if app.printer.output() == Output::Json {
         let columns: Vec<_> = columns
             .iter()
