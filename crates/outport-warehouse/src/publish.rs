@@ -6,8 +6,6 @@
 
 mod clean;
 mod log;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -46,7 +46,7 @@ pub fn croissant(catalog: &Catalog) -> Result<String> {
 fn file_object(table: &Table, file: &DataFile, public: bool) -> Value {
     json!({
         "@type": "cr:FileObject",
-        "@id": file.path,
+        "@id": file_id(table, file),
         "name": file.path.rsplit('/').next().unwrap_or_default(),
         "description": format!("{} rows of {}", file.rows, table.full_name()),
         "contentUrl": if public { &file.url } else { &file.path },
@@ -56,32 +56,37 @@ fn file_object(table: &Table, file: &DataFile, public: bool) -> Value {
     })
 }
 
+/// The file by its path, or, where that holds what no identifier may, by its content.
+fn file_id(table: &Table, file: &DataFile) -> String {
+    if word(&file.path) == file.path {
+        return file.path.clone();
+    }
+    format!("{}/{}", word(&table.path), &file.sha256[..12.min(file.sha256.len())])
+}
+
+/// A name without what no identifier may hold; loaders refuse spaces, encoded ones, too.
+fn word(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '=' | '/') { c } else { '-' })
+        .collect()
+}
+
 fn record_set(table: &Table, file: &DataFile) -> Value {
     let partition: Vec<String> = file
         .partition
         .iter()
         .map(|(column, value)| format!("{column}={}", value.as_deref().unwrap_or("NULL")))
         .collect();
+    let full_name = table.full_name();
     let (id, name) = if table.files.len() == 1 {
-        (table.full_name(), table.full_name())
+        (word(&full_name), full_name)
     } else {
-        let part = if partition.is_empty() {
-            file.path.rsplit('/').next().unwrap_or_default().to_owned()
-        } else {
-            partition.join(",")
-        };
-        (
-            format!(
-                "{}/{}",
-                table.full_name(),
-                file.path.strip_prefix(&table.path).unwrap_or(&file.path).trim_start_matches('/')
-            ),
-            format!("{} {part}", table.full_name()),
-        )
+        let part = if partition.is_empty() { word(&file.path) } else { partition.join(",") };
+        (format!("{}/{}", word(&full_name), &file.sha256[..12.min(file.sha256.len())]), format!("{full_name} {part}"))
     };
     // What is a folder is not in the file.
     let columns = super::file_columns(table).filter_map(|(name, _)| table.columns.iter().find(|c| c.name == name));
-    let fields: Vec<Value> = columns.map(|column| field(&id, column, file)).collect();
+    let fields: Vec<Value> = columns.map(|column| field(&id, column, &file_id(table, file))).collect();
     let mut set = Map::new();
     set.insert("@type".to_owned(), "cr:RecordSet".into());
     set.insert("@id".to_owned(), id.clone().into());
@@ -93,10 +98,10 @@ fn record_set(table: &Table, file: &DataFile) -> Value {
     Value::Object(set)
 }
 
-fn field(record_set: &str, column: &Column, file: &DataFile) -> Value {
+fn field(record_set: &str, column: &Column, file_id: &str) -> Value {
     let mut field = Map::new();
     field.insert("@type".to_owned(), "cr:Field".into());
-    field.insert("@id".to_owned(), format!("{record_set}/{}", column.name).into());
+    field.insert("@id".to_owned(), format!("{record_set}/{}", word(&column.name)).into());
     field.insert("name".to_owned(), column.name.clone().into());
     if !column.description.is_empty() {
         field.insert("description".to_owned(), column.description.clone().into());
@@ -107,7 +112,7 @@ fn field(record_set: &str, column: &Column, file: &DataFile) -> Value {
         field.insert("isArray".to_owned(), true.into());
         field.insert("arrayShape".to_owned(), "-1".into());
     }
-    field.insert("source".to_owned(), json!({"fileObject": {"@id": file.path}, "extract": {"column": column.name}}));
+    field.insert("source".to_owned(), json!({"fileObject": {"@id": file_id}, "extract": {"column": column.name}}));
     Value::Object(field)
 }
 

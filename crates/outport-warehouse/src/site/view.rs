@@ -19,8 +19,8 @@ pub(super) struct Site {
     generated_at: String,
     rows: u64,
     size_bytes: u64,
-    datapackage: String,
-    croissant: String,
+    /// Whether the documents for other catalogues stand beside the site.
+    interchange: bool,
     pub(super) tables: Vec<Table>,
     pub(super) layers: Vec<Layer>,
     beside: bool,
@@ -94,8 +94,7 @@ impl Site {
             generated_at: catalog.generated_at.replace('T', " ").replace('Z', " UTC"),
             rows: catalog.tables.iter().map(|t| t.rows).sum(),
             size_bytes: catalog.tables.iter().map(|t| t.size_bytes).sum(),
-            datapackage: "datapackage.json".to_owned(),
-            croissant: "croissant.json".to_owned(),
+            interchange: inputs.links.catalog.is_some(),
             tables: catalog
                 .tables
                 .iter()
