@@ -46,7 +46,8 @@ fn names_and_urls_are_quoted_and_readers_stood_in_for() {
     let catalog = Catalog { tables: vec![table("mart", "one", "parquet")], ..Catalog::default() };
     let sql = script(&catalog, "v1.0.0", "/tmp/it's.duckdb").unwrap();
     assert!(sql.starts_with("ATTACH '/tmp/it''s.duckdb' AS outport_remote (STORAGE_VERSION 'v1.0.0');"), "{sql}");
-    let stand_in = "CREATE OR REPLACE TEMP MACRO read_parquet(files) AS TABLE SELECT CAST(NULL AS BIGINT) AS \"a\"\"b\" LIMIT 0;";
+    let stand_in =
+        "CREATE OR REPLACE TEMP MACRO read_parquet(files) AS TABLE SELECT CAST(NULL AS BIGINT) AS \"a\"\"b\" LIMIT 0;";
     assert!(sql.contains(stand_in), "{sql}");
     assert!(sql.contains("CREATE VIEW outport_remote.main.\"one\" AS SELECT * FROM read_parquet('https://x/it''s');"));
     assert!(sql.ends_with("DETACH outport_remote;\n"));
