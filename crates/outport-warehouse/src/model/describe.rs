@@ -1,7 +1,7 @@
 //! What `schema.yml` says of one model, with every error at its place.
 
 use outport_core::config::node::{Node, Value};
-use outport_core::error::{Location, suggestion};
+use outport_core::error::{Location, nearest, suggestion};
 use outport_core::format::{EncodeSettings, Format, FormatOptions};
 use outport_core::layout::{Codec, Compression};
 use outport_core::{Error, ErrorKind, Result, placeholder};
@@ -20,8 +20,14 @@ const PATH_PLACEHOLDERS: &[&str] = &["run_date", "date"];
 
 impl Model {
     /// Takes what `schema.yml` says of the model.
-    pub(super) fn describe(&mut self, node: &Node, formats: Formats<'_>, errors: &mut Vec<Error>) {
-        let mut reader = Reader { errors, of: format!("model {}.{}", self.layer, self.name) };
+    pub(super) fn describe(
+        &mut self,
+        node: &Node,
+        formats: Formats<'_>,
+        errors: &mut Vec<Error>,
+        warnings: &mut Vec<String>,
+    ) {
+        let mut reader = Reader { errors, warnings, of: format!("model {}.{}", self.layer, self.name) };
         reader.keys(node, MODEL_KEYS);
         self.description = reader.text(node, "description").unwrap_or_default();
         self.tags = reader.texts(node, "tags").into_iter().map(|(tag, _)| tag).collect();
@@ -53,10 +59,12 @@ impl Model {
             // What is wrong with it is wrong also while it is switched off.
             reader.export(export, &self.name, formats);
             if export.get("enabled").and_then(Node::as_str).is_some_and(|enabled| enabled == "true") {
-                reader.error(
-                    format!("export.enabled is true, but materialized: {} exports nothing", self.materialized.name()),
-                    "set materialized: export_view or export_table".to_owned(),
-                    export,
+                reader.warn(
+                    format!(
+                        "export.enabled is true, but materialized: {} exports nothing; set export_view or export_table",
+                        self.materialized.name()
+                    ),
+                    &export.position.location(),
                 );
             }
         }
@@ -106,6 +114,7 @@ impl Model {
 /// Reads nodes and gathers what is wrong with them.
 struct Reader<'a> {
     errors: &'a mut Vec<Error>,
+    warnings: &'a mut Vec<String>,
     of: String,
 }
 
@@ -115,10 +124,18 @@ impl Reader<'_> {
         self.errors.push(error.at(node.position.location()));
     }
 
+    fn warn(&mut self, message: String, location: &Location) {
+        self.warnings.push(format!("{}:{}: {}: {message}", location.file, location.line, self.of));
+    }
+
+    /// A key that is nearly one of ours is a slip; any other may be for another tool that reads the same file.
     fn keys(&mut self, node: &Node, known: &[&str]) {
-        for (key, _) in node.entries() {
-            if !known.contains(&key.name.as_str()) {
-                self.errors.push(unknown(&key.name, known, &key.position.location()).context(self.of.clone()));
+        for (key, _) in node.entries().iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+            let location = key.position.location();
+            if nearest(&key.name, known.iter().copied()).is_some() {
+                self.errors.push(unknown(&key.name, known, &location).context(self.of.clone()));
+            } else {
+                self.warn(format!("the key {} is none of ours", key.name), &location);
             }
         }
     }

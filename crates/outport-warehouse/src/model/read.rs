@@ -52,7 +52,7 @@ impl Project {
             let node = described.remove(&name.to_lowercase());
             let mut model = Model { file, ..Model::of(&layer, &name, &text) };
             if let Some(node) = node {
-                model.describe(&node, formats, errors);
+                model.describe(&node, formats, errors, &mut self.warnings);
             }
             if let Some(other) = self.models.iter().find(|m| m.layer == layer && m.name.eq_ignore_ascii_case(&name)) {
                 errors.push(

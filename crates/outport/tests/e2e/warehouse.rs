@@ -139,6 +139,24 @@ fn a_project_for_the_old_tool_runs_with_its_variables() {
 }
 
 #[test]
+fn what_the_old_tool_let_pass_is_a_warning() {
+    let Some(folder) = warehouse(&[
+        ("models/a/m.sql", "SELECT 1 AS x"),
+        (
+            "models/a/schema.yml",
+            "models:\n  - name: m\n    owner: somebody\n    materialized: table\n    export: {enabled: true}\n  - name: gone\n",
+        ),
+    ]) else {
+        return;
+    };
+    let called = run(&folder, 0, &[]);
+    for part in ["schema.yml:3", "owner", "export.enabled is true", "gone.sql"] {
+        assert!(called.stderr.contains(part), "{part}: {}", called.stderr);
+    }
+    assert!(folder.names("exports").is_empty());
+}
+
+#[test]
 fn a_model_may_change_from_table_to_view_and_back() {
     let Some(folder) = warehouse(&[("models/a/m.sql", "SELECT 1 AS x")]) else { return };
     for (kind, standing) in
@@ -249,6 +267,9 @@ fn bad_projects_are_refused_with_their_places() {
     );
     check(&[(schema, "models:\n  - name: two\n  - name: two\n")], 2, &["two is described twice"]);
     check(&[(schema, "models:\n  - name: [\n")], 2, &["schema.yml"]);
+    folder.write("models/a/TWO.sql", "SELECT 2 AS x");
+    check(&[(schema, "models: []")], 2, &["is there twice", "TWO.sql", "two.sql"]);
+    std::fs::remove_file(folder.path().join("models/a/TWO.sql")).unwrap();
     check(
         &[(schema, "models: []"), ("warehouse.yml", "warehouse:\n  db_pth: x\n")],
         2,
@@ -502,6 +523,34 @@ fn lineage_events_tell_of_begin_and_end() {
     let failed = of("mart.broken");
     assert_eq!(failed[1]["eventType"], "FAIL");
     assert!(failed[1]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap().contains("nothing"));
+    // A server gets the same events, where the specification says.
+    folder.write(
+        "server.py",
+        "import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n\
+         \x20   def do_POST(self):\n\
+         \x20       body = self.rfile.read(int(self.headers['content-length'])).decode()\n\
+         \x20       open('posted', 'a').write(self.path + ' ' + str(self.headers['authorization']) + ' ' + body + '\\n')\n\
+         \x20       self.send_response(201); self.end_headers()\n\
+         \x20   def log_message(self, *a): pass\n\
+         s = http.server.HTTPServer(('127.0.0.1', 0), H)\nopen('port.tmp', 'w').write(str(s.server_port))\nimport os\nos.rename('port.tmp', 'port')\ns.serve_forever()\n",
+    );
+    let mut command = std::process::Command::new(python().unwrap());
+    crate::support::clean(&mut command, folder.path());
+    let mut server = command.arg("server.py").spawn().unwrap();
+    let begun = Instant::now();
+    while !folder.path().join("port").exists() && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let url = format!("http://127.0.0.1:{}", folder.text("port"));
+    let arguments = ["warehouse", "run", "--models", "sra_metadata"];
+    let sent =
+        folder.command(&arguments).env("OPENLINEAGE_URL", url).env("OPENLINEAGE_API_KEY", "k3y").output().unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(sent.status.success());
+    let posted = folder.lines("posted");
+    assert_eq!(posted.len(), 2, "{posted:?}");
+    assert!(posted.iter().all(|line| line.starts_with("/api/v1/lineage Bearer k3y {")), "{posted:?}");
     // A server that is not there is said once, and stops nothing.
     let called = run(&folder, 0, &["--models", "sra_metadata", "--openlineage", "http://127.0.0.1:9"]);
     assert_eq!(called.stderr.matches("lineage events are not sent").count(), 1, "{}", called.stderr);

@@ -55,7 +55,7 @@ pub(super) async fn run(args: &args::Run, app: &App) -> Result<u8> {
     Ok(exit_code(&summary))
 }
 
-/// 1 where all failed or nothing came of it, 5 where some failed and some did not, the error's own where it was the only model.
+/// 1 where a model failed; the code of its error where it was the only one.
 fn exit_code(summary: &Summary) -> u8 {
     let failed: Vec<&Outcome> = summary.results.iter().filter(|outcome| outcome.status == Status::Error).collect();
     match (summary.success, &failed[..], summary.results.len()) {
