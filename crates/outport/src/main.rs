@@ -9,6 +9,7 @@ use outport_core::Error;
 use outport_core::context::Cancel;
 use outport_core::environment::Environment;
 
+mod allocator;
 mod args;
 mod commands;
 mod log;
@@ -19,11 +20,8 @@ mod report;
 use args::{Arguments, Command};
 use printer::Printer;
 
-/// Batches are allocated and freed on different threads all the time, which the system's allocator pays for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_early();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

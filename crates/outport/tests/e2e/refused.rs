@@ -72,24 +72,25 @@ fn project(url: &str, options: &str) -> Folder {
 
 /// Every way to the store ends with exit code 3 and says all of this.
 fn each(folder: &Folder, says: &[&str]) {
-    let calls: [&[&str]; 5] = [
-        &["conns", "test", "drop"],
-        &["conns", "test", "lake"],
-        &["conns", "discover", "lake", "-v"],
-        &["run", "t/out", "--run-date", "2025-01-01", "-v"],
-        &["run", "t/in", "--run-date", "2025-01-01"],
-    ];
-    std::thread::scope(|scope| {
-        for arguments in calls {
-            scope.spawn(move || {
-                let Called { code, stdout, stderr } = folder.call(arguments);
-                assert_eq!(code, 3, "{arguments:?}: {stdout}{stderr}");
-                for text in says {
-                    assert!(stderr.contains(text), "{arguments:?} does not say \"{text}\": {stderr}");
-                }
-                assert!(!stderr.contains(CANARY) && !stdout.contains(CANARY), "{arguments:?}: {stdout}{stderr}");
-            });
+    let call = |arguments: &[&str]| {
+        let Called { code, stdout, stderr } = folder.call(arguments);
+        assert_eq!(code, 3, "{arguments:?}: {stdout}{stderr}");
+        for text in says {
+            assert!(stderr.contains(text), "{arguments:?} does not say \"{text}\": {stderr}");
         }
+        assert!(!stderr.contains(CANARY) && !stdout.contains(CANARY), "{arguments:?}: {stdout}{stderr}");
+    };
+    let tests: [&[&str]; 3] =
+        [&["conns", "test", "drop"], &["conns", "test", "lake"], &["conns", "discover", "lake", "-v"]];
+    std::thread::scope(|scope| {
+        for arguments in tests {
+            scope.spawn(move || call(arguments));
+        }
+        // What runs writes its state, and on a busy machine one would wait too long for the other.
+        scope.spawn(move || {
+            call(&["run", "t/out", "--run-date", "2025-01-01", "-v"]);
+            call(&["run", "t/in", "--run-date", "2025-01-01"]);
+        });
     });
     assert!(folder.names("out").is_empty());
 }
