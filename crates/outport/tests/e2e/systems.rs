@@ -14,12 +14,16 @@ fn project() -> Option<(Folder, std::sync::Arc<PostgresServer>, Bucket)> {
     python()?;
     let server = PostgresServer::shared()?;
     let bucket = Bucket::start()?;
-    // The tests run side by side on one server, and none of them changes the table.
-    static MADE: std::sync::Once = std::sync::Once::new();
-    MADE.call_once(|| {
-        server.psql("CREATE TABLE public.conns_orders (id BIGINT NOT NULL, name TEXT, amount NUMERIC(10,2))");
-        server.psql("INSERT INTO public.conns_orders VALUES (1, 'a', 1.50), (2, NULL, 2.25)");
-    });
+    // The tests run side by side, mostly on one server, and none of them changes the table.
+    server.psql(
+        "DO $$ BEGIN
+           PERFORM pg_advisory_xact_lock(1);
+           IF to_regclass('public.conns_orders') IS NULL THEN
+             CREATE TABLE public.conns_orders (id BIGINT NOT NULL, name TEXT, amount NUMERIC(10,2));
+             INSERT INTO public.conns_orders VALUES (1, 'a', 1.50), (2, NULL, 2.25);
+           END IF;
+         END $$",
+    );
     let folder = Folder::new(&format!(
         "connections:\n  shop: {{type: postgres, url: \"{}\"}}\n  house: {{type: duckdb, path: house.duckdb}}\n  \
          lake: {{type: lakehouse, url: data}}\n  local: {{type: store, url: out}}\n  bucket: {}\n\
