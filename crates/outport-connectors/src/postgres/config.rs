@@ -37,7 +37,7 @@ pub struct PostgresConfig {
     pub application_name: Option<String>,
     /// Seconds to wait for a connection. Default 10.
     pub connect_timeout: Option<u64>,
-    /// How many connections read one large table. Default: the number of threads of the run, at most 8.
+    /// How many connections read one large table. Default: two for each thread of the run, at most 8.
     pub parallel: Option<usize>,
     /// Whether all connections that read one table see one state of it.
     pub consistency: Consistency,

@@ -20,6 +20,8 @@ use super::socket::{Interrupt, cancelled};
 
 /// The most connections that one read opens where the configuration names no number.
 const MOST_CONNECTIONS: usize = 8;
+/// A server process that waits for its turn in the order of the pages leaves its core to one that need not.
+const CONNECTIONS_PER_THREAD: usize = 2;
 
 /// A PostgreSQL database.
 ///
@@ -76,7 +78,11 @@ impl Source for Postgres {
 
     async fn read(&self, extract: &Extract, context: &Context) -> Result<Batches> {
         let (settings, config, extract) = (self.settings.clone(), self.config.clone(), extract.clone());
-        let parallel = self.config.parallel.unwrap_or_else(|| context.threads.min(MOST_CONNECTIONS)).max(1);
+        let parallel = self
+            .config
+            .parallel
+            .unwrap_or_else(|| (CONNECTIONS_PER_THREAD * context.threads).min(MOST_CONNECTIONS))
+            .max(1);
         let open = move |interrupt: &Interrupt| open(&settings, &config, &extract, parallel, interrupt);
         let (copies, snapshot) = off_thread(context, Interrupt::default(), open).await?;
         Ok(Batches {
