@@ -72,6 +72,38 @@ pub struct OptionSpec {
     pub help: &'static str,
 }
 
+impl OptionSpec {
+    /// Whether a key of the user's means this option.
+    pub fn is_called(&self, key: &str) -> bool {
+        // UNLOAD writes `NULL AS` and `PARTITION BY`, COPY `row_group_size`, Spark `lineSep`: all of them are one word here.
+        let plain = |s: &str| s.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).collect::<String>().to_lowercase();
+        let key = plain(key);
+        plain(self.name) == key || self.aliases.iter().any(|alias| plain(alias) == key)
+    }
+}
+
+/// Reads the value of an option in which `\t`, `\n`, `\r`, `\\` and `\0` stand for what they stand for in Java and C.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        // A lone backslash is itself, as in `escape: \`.
+        let next = if byte == b'\\' { rest.next() } else { None };
+        match (byte, next) {
+            (b'\\', Some(b't')) => bytes.push(b'\t'),
+            (b'\\', Some(b'n')) => bytes.push(b'\n'),
+            (b'\\', Some(b'r')) => bytes.push(b'\r'),
+            (b'\\', Some(b'0')) => bytes.push(0),
+            (b'\\', Some(b'\\')) => bytes.push(b'\\'),
+            (byte, next) => {
+                bytes.push(byte);
+                bytes.extend(next);
+            }
+        }
+    }
+    bytes
+}
+
 /// How well the values of a column survive being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fidelity {
@@ -124,7 +156,7 @@ impl FormatOptions {
 
     /// The value of the option if the user gave it.
     pub fn given(&self, spec: &OptionSpec) -> Option<&str> {
-        self.0.iter().find(|(key, _)| matches(spec, key)).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| spec.is_called(key)).map(|(_, value)| value.as_str())
     }
 
     /// Refuses options that `specs` does not know, with the nearest one that it does.
@@ -134,19 +166,12 @@ impl FormatOptions {
 
     /// Refuses one option that `specs` does not know.
     pub fn check_name(format: &str, name: &str, specs: &[OptionSpec]) -> Result<()> {
-        if specs.iter().any(|spec| matches(spec, name)) {
+        if specs.iter().any(|spec| spec.is_called(name)) {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Config, format!("format {format} has no option \"{name}\""))
             .hint(crate::error::suggestion(name, specs.iter().map(|s| s.name))))
     }
-}
-
-fn matches(spec: &OptionSpec, key: &str) -> bool {
-    // UNLOAD writes `NULL AS` and `PARTITION BY`, COPY `row_group_size`, Spark `lineSep`: all of them are one word here.
-    let plain = |s: &str| s.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).collect::<String>().to_lowercase();
-    let key = plain(key);
-    plain(spec.name) == key || spec.aliases.iter().any(|alias| plain(alias) == key)
 }
 
 /// How a file is to be encoded.

@@ -22,7 +22,7 @@ pub use datapackage::datapackage;
 pub(crate) use inspect::literal;
 pub use inspect::{Sample, sample};
 pub use naming::{Base, Naming};
-pub(crate) use naming::{is_version_of, percent_encoded};
+pub(crate) use naming::{is_version_of, percent_encoded, with_content};
 pub(crate) use relation::{file_columns, is_split, options, reader};
 pub use relation::{is_readable, relation};
 
@@ -71,6 +71,9 @@ pub struct Table {
     pub format: String,
     /// The codec's name.
     pub compression: String,
+    /// The options of the format that were given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub format_options: BTreeMap<String, String>,
     /// The SHA-256 of a single file; of several, of their paths and hashes.
     pub sha256: String,
     /// Columns that are folders.
@@ -248,7 +251,8 @@ async fn gather_table(record: &ExportRecord, inputs: &Inputs<'_>, context: &Cont
         .files
         .iter()
         .map(|file| {
-            let path = inside(&record.path, &file.path).map_or_else(|| path.clone(), |rest| format!("{path}/{rest}"));
+            let path = inside(&record.path, &file.path)
+                .map_or_else(|| path.clone(), |rest| format!("{path}/{}", naming.inside(rest, &file.sha256)));
             DataFile {
                 url: naming.url(&path),
                 path,
@@ -262,7 +266,7 @@ async fn gather_table(record: &ExportRecord, inputs: &Inputs<'_>, context: &Cont
     let originals = record.files.iter().zip(&files).map(|(local, file)| Original {
         local: local.path.clone(),
         path: file.path.clone(),
-        stable: naming.stable(&local.path),
+        stable: naming.inside(&naming.stable(&local.path), &local.sha256),
         size: local.bytes,
         sha256: local.sha256.clone(),
     });
@@ -280,6 +284,7 @@ async fn gather_table(record: &ExportRecord, inputs: &Inputs<'_>, context: &Cont
         description: model.map(|m| m.description.trim().to_owned()).unwrap_or_default(),
         format: record.format.clone(),
         compression: record.compression.clone(),
+        format_options: if inspect::is_text(&record.format) { record.options.clone() } else { BTreeMap::new() },
         sha256: record.sha256.clone(),
         partition_by: record.partition_by.clone(),
         depends_on: lineage(record, model, inputs.lineage),

@@ -6,6 +6,7 @@ mod read;
 use std::path::PathBuf;
 
 use outport_core::error::Location;
+use outport_core::export::NullCursor;
 use outport_core::layout::Compression;
 use serde::Serialize;
 
@@ -109,6 +110,8 @@ pub struct Incremental {
     pub unique_key: Vec<String>,
     /// How far before the watermark rows are read again, as an interval of SQL.
     pub lookback: Option<String>,
+    /// What becomes of rows without a time.
+    pub on_null: NullCursor,
 }
 
 /// Something that must hold of a model.

@@ -24,6 +24,8 @@ pub struct ExportRecord {
     pub format: String,
     /// The codec's name.
     pub compression: String,
+    /// The options of the format by their own names.
+    pub options: BTreeMap<String, String>,
     /// The columns that became folders.
     pub partition_by: Vec<String>,
     /// All rows.
@@ -54,7 +56,8 @@ CREATE TABLE IF NOT EXISTS meta.model_docs (
     model_name VARCHAR PRIMARY KEY, layer VARCHAR, description VARCHAR, columns JSON, tags JSON, updated_at TIMESTAMP);
 CREATE TABLE IF NOT EXISTS meta.model_exports (
     run_id VARCHAR, model VARCHAR, path VARCHAR, format VARCHAR, rows BIGINT, bytes BIGINT, sha256 VARCHAR,
-    columns JSON, exported_at TIMESTAMP, compression VARCHAR, partition_by JSON, files JSON);
+    columns JSON, exported_at TIMESTAMP, compression VARCHAR, partition_by JSON, files JSON, options JSON);
+ALTER TABLE meta.model_exports ADD COLUMN IF NOT EXISTS options JSON;
 ";
 
 /// The time now as the books have it.
@@ -199,7 +202,7 @@ impl<'a> State<'a> {
     pub async fn exported(self, record: &ExportRecord) -> Result<()> {
         self.execute(&format!(
             "INSERT INTO meta.model_exports (run_id, model, path, format, rows, bytes, sha256, columns, exported_at, \
-             compression, partition_by, files) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {NOW}, {}, {}, {})",
+             compression, partition_by, files, options) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {NOW}, {}, {}, {}, {})",
             sql::text(&record.run_id),
             sql::text(&record.model),
             sql::text(&record.path),
@@ -211,6 +214,7 @@ impl<'a> State<'a> {
             sql::text(&record.compression),
             json(&record.partition_by)?,
             json(&record.files)?,
+            json(&record.options)?,
         ))
         .await
     }
@@ -229,7 +233,7 @@ impl<'a> State<'a> {
 
     /// The last export of every model, sorted by model.
     pub async fn exports(self) -> Result<Vec<ExportRecord>> {
-        let sql = "SELECT run_id, model, path, format, compression, partition_by::VARCHAR, rows::VARCHAR, bytes::VARCHAR, \
+        let sql = "SELECT run_id, model, path, format, compression, coalesce(options, '{}')::VARCHAR, partition_by::VARCHAR, rows::VARCHAR, bytes::VARCHAR, \
                    sha256, columns::VARCHAR, files::VARCHAR, strftime(exported_at, '%Y-%m-%dT%H:%M:%SZ') \
                    FROM meta.model_exports \
                    QUALIFY row_number() OVER (PARTITION BY model ORDER BY exported_at DESC, run_id DESC) = 1 ORDER BY model";
@@ -261,6 +265,7 @@ fn record(row: Vec<Option<String>>) -> Result<ExportRecord> {
         path: next(),
         format: next(),
         compression: next(),
+        options: serde_json::from_str(&next()).map_err(wrong)?,
         partition_by: serde_json::from_str(&next()).map_err(wrong)?,
         rows: next().parse().unwrap_or(0),
         bytes: next().parse().unwrap_or(0),

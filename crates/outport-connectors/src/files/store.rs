@@ -27,8 +27,8 @@ use outport_core::{Environment, Error, ErrorKind, Result};
 use url::Url;
 
 pub(crate) use error::from_object_store;
-pub use local::exchange_folder;
 pub(crate) use local::{LocalInput, blocking, failed, rename, sync_folder};
+pub use local::{exchange_folder, rename_in};
 use named::Named;
 pub(crate) use remote::Remote;
 

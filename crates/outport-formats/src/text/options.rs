@@ -1,6 +1,6 @@
 //! Reading options.
 
-use outport_core::format::{FormatOptions, OptionSpec};
+use outport_core::format::{FormatOptions, OptionSpec, unescape};
 use outport_core::{Error, ErrorKind, Result};
 
 use super::pattern::Pattern;
@@ -51,27 +51,9 @@ pub(crate) fn pattern(options: &FormatOptions, spec: &OptionSpec) -> Result<Opti
     }
 }
 
-/// Reads text in which `\t`, `\n`, `\r`, `\\` and `\0` stand for what they stand for in Java and C.
+/// The bytes of a value in which backslashes have a meaning.
 pub(crate) fn unescaped(options: &FormatOptions, spec: &OptionSpec) -> Vec<u8> {
-    let text = options.get(spec);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        // A lone backslash is itself, as in `escape: \`.
-        let next = if byte == b'\\' { rest.next() } else { None };
-        match (byte, next) {
-            (b'\\', Some(b't')) => bytes.push(b'\t'),
-            (b'\\', Some(b'n')) => bytes.push(b'\n'),
-            (b'\\', Some(b'r')) => bytes.push(b'\r'),
-            (b'\\', Some(b'0')) => bytes.push(0),
-            (b'\\', Some(b'\\')) => bytes.push(b'\\'),
-            (byte, next) => {
-                bytes.push(byte);
-                bytes.extend(next);
-            }
-        }
-    }
-    bytes
+    unescape(options.get(spec))
 }
 
 /// Reads one ASCII character, or none.

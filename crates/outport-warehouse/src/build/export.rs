@@ -13,6 +13,7 @@ use outport_core::{Context, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
 use super::Build;
+use crate::catalog::with_content;
 use crate::model::{Export, Model};
 use crate::plan::partition_columns;
 use crate::sql;
@@ -30,11 +31,14 @@ pub trait Exporter: Send + Sync {
         provenance: Provenance,
     ) -> Result<Arc<dyn Destination>>;
 
+    /// Gives a file of a folder another name, for good.
+    fn rename(&self, folder: &Path, from: &str, to: &str) -> Result<()>;
+
     /// Puts a folder in the place of another, so that whoever opens that path sees the one or the other whole.
     fn exchange(&self, new: &Path, place: &Path) -> Result<()>;
 }
 
-/// The name of the files in a partition.
+/// The name of the file in a partition, in front of its content and its extension.
 const PARTITION_FILE: &str = "data_0";
 
 impl Build<'_> {
@@ -75,10 +79,24 @@ impl Build<'_> {
             let staged = export_dir.join(&directory);
             // Without a row there is no partition, and so no folder yet.
             fs::create_dir_all(&staged).map_err(|e| from_io(ErrorKind::Write, e))?;
+            let receipt = self.name_by_content(export_dir, receipt)?;
             self.exporter.exchange(&staged, &export_dir.join(&path))?;
             record(model, export, run_id, receipt, Some((&directory, &path)))
         };
         Ok(Some(record))
+    }
+
+    /// Puts the content of each file into its name. Whoever listed a folder before it was exchanged then finds, file by file, what
+    /// was listed or nothing, and never rows of two runs side by side.
+    fn name_by_content(&self, export_dir: &Path, mut receipt: Receipt) -> Result<Receipt> {
+        for file in &mut receipt.files {
+            let named = with_content(&file.path, &file.sha256, true);
+            let (folder, from) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+            let to = named.rsplit_once('/').map_or(named.as_str(), |(_, name)| name);
+            self.exporter.rename(&export_dir.join(folder), from, to)?;
+            file.path = named;
+        }
+        Ok(receipt)
     }
 
     /// Removes what exports of dead runs left; their hidden names start with the run.
@@ -153,6 +171,7 @@ fn record(model: &Model, export: &Export, run_id: &str, receipt: Receipt, moved:
         path,
         format: export.format.clone(),
         compression: export.compression.codec.name().to_owned(),
+        options: export.options.iter().cloned().collect(),
         partition_by: export.partition_by.clone(),
         rows: receipt.rows,
         bytes: receipt.bytes,

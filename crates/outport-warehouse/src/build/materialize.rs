@@ -1,5 +1,6 @@
 //! A model's SELECT as a view or table of the warehouse.
 
+use outport_core::export::NullCursor;
 use outport_core::{Context, Error, ErrorKind, Result};
 
 use super::Build;
@@ -83,8 +84,9 @@ impl Build<'_> {
         };
         if standing != Standing::Table || before.is_none() || self.options.full_refresh {
             let drop = if standing == Standing::View { format!("DROP VIEW {relation};") } else { String::new() };
-            let check = cursor_check(&relation, incremental);
-            let script = format!("BEGIN; {drop} CREATE OR REPLACE TABLE {relation} AS\n{rendered}\n; {check} COMMIT;");
+            let without_time = rows_without_time(&relation, incremental);
+            let script =
+                format!("BEGIN; {drop} CREATE OR REPLACE TABLE {relation} AS\n{rendered}\n; {without_time} COMMIT;");
             self.engine.execute(&script, context).await.map_err(|e| in_file(e, model))?;
             return self.rows(&relation, context).await.map(Some);
         }
@@ -102,15 +104,24 @@ impl Build<'_> {
     }
 }
 
-/// A statement that fails where rows have no time: they would be read at every run, or never.
-fn cursor_check(relation: &str, incremental: &Incremental) -> String {
+/// What is done about rows without a time in a table that was just filled: no later run would see them, or every one.
+fn rows_without_time(relation: &str, incremental: &Incremental) -> String {
     let Some(column) = &incremental.time_column else { return String::new() };
-    let before = sql::text(&format!("time_column \"{column}\" is NULL in "));
-    let behind = sql::text(" rows, which no later run would see: filter them out in the model, or give them a time");
-    format!(
-        "SELECT CASE WHEN count(*) > 0 THEN error({before} || count(*) || {behind}) END FROM {relation} WHERE {} IS NULL;",
-        sql::ident(column)
-    )
+    let ident = sql::ident(column);
+    match incremental.on_null {
+        NullCursor::Include => String::new(),
+        NullCursor::Exclude => format!("DELETE FROM {relation} WHERE {ident} IS NULL;"),
+        NullCursor::Error => {
+            let before = sql::text(&format!("time_column \"{column}\" is NULL in "));
+            let behind = sql::text(
+                " rows, which no later run would see: give them a time, or set on_null_cursor: include (they are replaced \
+                 at every run) or exclude",
+            );
+            format!(
+                "SELECT CASE WHEN count(*) > 0 THEN error({before} || count(*) || {behind}) END FROM {relation} WHERE {ident} IS NULL;"
+            )
+        }
+    }
 }
 
 /// The statements that add what is new: what the SELECT yields above the newest time of the table, or within `lookback` before
@@ -142,10 +153,14 @@ fn grow_script(relation: &str, select: &str, incremental: &Incremental) -> Strin
         (true, Some(window), Some(_)) => format!("DELETE FROM {relation} WHERE {window};"),
         _ => String::new(),
     };
+    let replaced = match (&incremental.time_column, incremental.on_null) {
+        (Some(column), NullCursor::Include) => format!("DELETE FROM {relation} WHERE {} IS NULL;", sql::ident(column)),
+        _ => String::new(),
+    };
     format!(
-        "BEGIN; CREATE OR REPLACE TEMP TABLE outport_new AS SELECT * FROM (\n{select}\n) AS model {filter}; {} {delete} \
+        "BEGIN; CREATE OR REPLACE TEMP TABLE outport_new AS SELECT * FROM (\n{select}\n) AS model {filter}; {} {delete} {replaced} \
          INSERT INTO {relation} BY NAME SELECT * FROM outport_new; COMMIT; DROP TABLE outport_new;",
-        cursor_check("outport_new", incremental)
+        rows_without_time("outport_new", incremental)
     )
 }
 

@@ -1,6 +1,7 @@
 //! `datapackage.json`: the catalogue as a Data Package, version 2.
 
 use outport_core::Result;
+use outport_core::format::unescape;
 use serde_json::{Map, Value, json};
 
 use super::{Catalog, Column, Table, to_json};
@@ -50,8 +51,44 @@ fn resource(table: &Table, public: bool) -> Value {
     resource.insert("format".to_owned(), table.format.clone().into());
     resource.insert("mediatype".to_owned(), media_type(&table.format).into());
     let fields: Vec<Value> = table.columns.iter().map(field).collect();
-    resource.insert("schema".to_owned(), json!({"$schema": SCHEMA_PROFILE, "fields": fields}));
+    let mut schema = json!({"$schema": SCHEMA_PROFILE, "fields": fields});
+    if matches!(table.format.as_str(), "csv" | "tsv") {
+        if let Some(dialect) = dialect(table) {
+            resource.insert("dialect".to_owned(), dialect);
+        }
+        if let Some(encoding) = option(table, "encoding") {
+            resource.insert("encoding".to_owned(), encoding.into());
+        }
+        if let Some(missing) = option(table, "nullValue") {
+            schema["missingValues"] = json!([missing]);
+        }
+    }
+    resource.insert("schema".to_owned(), schema);
     Value::Object(resource)
+}
+
+fn option(table: &Table, name: &str) -> Option<String> {
+    table.format_options.get(name).map(|value| String::from_utf8_lossy(&unescape(value)).into_owned())
+}
+
+/// The Table Dialect of a CSV file, where it is not the usual one.
+fn dialect(table: &Table) -> Option<Value> {
+    let mut dialect = Map::new();
+    if option(table, "header").is_some_and(|header| header == "false") {
+        dialect.insert("header".to_owned(), false.into());
+    }
+    if let Some(separator) = option(table, "sep").or_else(|| (table.format == "tsv").then(|| "\t".to_owned())) {
+        dialect.insert("delimiter".to_owned(), separator.into());
+    }
+    let quote = option(table, "quote");
+    if let Some(quote) = &quote {
+        dialect.insert("quoteChar".to_owned(), quote.clone().into());
+    }
+    if let Some(escape) = option(table, "escape").filter(|escape| Some(escape) != quote.as_ref() && escape != "\"") {
+        dialect.insert("doubleQuote".to_owned(), false.into());
+        dialect.insert("escapeChar".to_owned(), escape.into());
+    }
+    (!dialect.is_empty()).then_some(Value::Object(dialect))
 }
 
 fn field(column: &Column) -> Value {

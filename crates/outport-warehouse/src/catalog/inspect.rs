@@ -31,15 +31,18 @@ pub(super) async fn read_back(
     context: &Context,
 ) -> Result<()> {
     let place = |file: &DataFile| locals.get(file.path.as_str()).map(|p| literal(p)).unwrap_or_default();
+    let Some(select) = relation(table, false, &place) else { return Ok(()) };
     let recorded = std::mem::take(&mut table.columns);
-    let Some(select) = relation(table, false, &place) else {
-        table.columns = recorded;
-        return Ok(());
-    };
     for row in rows(engine, &format!("DESCRIBE {}", parenthesised(&select)), context).await? {
         let mut cells = row.into_iter();
         let (Some(Some(name)), Some(Some(data_type))) = (cells.next(), cells.next()) else { continue };
         let known = recorded.iter().find(|column| column.name == name).cloned().unwrap_or_default();
+        // What was text stays text, also where all of it looks like numbers or dates.
+        let data_type = if is_text(&table.format) && known.data_type.starts_with("Utf8") {
+            "VARCHAR".to_owned()
+        } else {
+            data_type
+        };
         table.columns.push(Column { name, data_type, ..known });
     }
     let counted = rows(engine, &format!("SELECT count(*)::VARCHAR FROM {}", parenthesised(&select)), context).await?;
@@ -50,6 +53,11 @@ pub(super) async fn read_back(
     }
     partition_ranges(table);
     Ok(())
+}
+
+/// Whether the files of a format hold no types.
+pub(super) fn is_text(format: &str) -> bool {
+    matches!(format, "csv" | "tsv" | "json" | "ndjson")
 }
 
 /// The first rows of a table, from the files where `locals` says they are.

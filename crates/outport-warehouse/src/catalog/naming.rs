@@ -54,11 +54,12 @@ impl Naming {
     /// The path of an export with this content: `marts/x.parquet` as `data/marts/x.0123456789ab.parquet`, a folder likewise.
     pub fn versioned(&self, path: &str, sha256: &str, is_file: bool) -> String {
         let stable = self.stable(path.trim_end_matches('/'));
-        if !self.versions {
-            return stable;
-        }
-        let (stem, extension) = split(&stable, is_file);
-        format!("{stem}.{}{extension}", &sha256[..HASH.min(sha256.len())])
+        if self.versions { with_content(&stable, sha256, is_file) } else { stable }
+    }
+
+    /// The name inside a published table of a file whose local name holds its content: the folder above it does that there.
+    pub(crate) fn inside(&self, name: &str, sha256: &str) -> String {
+        if self.versions { without_content(name, sha256) } else { name.to_owned() }
     }
 
     /// Where readers find a path of the store.
@@ -68,6 +69,22 @@ impl Naming {
             Base::Store(root) => format!("{}/{path}", root.trim_end_matches('/')),
         }
     }
+}
+
+/// A path with the content in the name: `x.parquet` as `x.0123456789ab.parquet`.
+pub(crate) fn with_content(path: &str, sha256: &str, is_file: bool) -> String {
+    let (stem, extension) = split(path, is_file);
+    format!("{stem}.{}{extension}", digits(sha256))
+}
+
+/// What [`with_content`] was given; any other path as it is.
+pub(crate) fn without_content(path: &str, sha256: &str) -> String {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    format!("{}{}", &path[..name], path[name..].replacen(&format!(".{}", digits(sha256)), "", 1))
+}
+
+fn digits(sha256: &str) -> &str {
+    &sha256[..HASH.min(sha256.len())]
 }
 
 /// A path as it stands in a URL.

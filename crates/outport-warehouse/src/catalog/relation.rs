@@ -1,12 +1,15 @@
 //! The SQL that reads the files of a table.
 
 use outport_core::engine::Dialect;
+use outport_core::format::unescape;
 
 use super::{DataFile, Table};
 
 /// The function of DuckDB that reads a table's files; `None` where there is none without an extension.
 pub(crate) fn reader(table: &Table) -> Option<&'static str> {
-    let plain = matches!(table.compression.as_str(), "" | "none" | "default" | "gzip" | "zstd" | "uncompressed");
+    let encoding = table.format_options.get("encoding").map(String::as_str);
+    let plain = matches!(table.compression.as_str(), "" | "none" | "default" | "gzip" | "zstd" | "uncompressed")
+        && encoding.is_none_or(|name| ["utf-8", "utf8", "us-ascii"].contains(&name.to_lowercase().as_str()));
     match table.format.as_str() {
         "parquet" => Some("read_parquet"),
         "csv" | "tsv" if plain => Some("read_csv"),
@@ -83,19 +86,46 @@ fn call(function: &str, places: &str, options: &[String]) -> String {
     format!("{function}({places}{options})")
 }
 
-/// What a reader of text is told.
+/// What a reader of text is told: all of it where the text is for a view, what cannot be guessed where it is for people.
 fn text_options(table: &Table, typed: bool) -> Vec<String> {
     let mut options = match table.format.as_str() {
-        "csv" => vec!["header = true".to_owned()],
-        "tsv" => vec!["header = true".to_owned(), "delim = '\t'".to_owned()],
+        "csv" => dialect(table, ",", typed),
+        "tsv" => dialect(table, "\t", typed),
         "ndjson" => vec!["format = 'newline_delimited'".to_owned()],
         "json" => vec!["format = 'auto'".to_owned()],
         _ => return Vec::new(),
     };
+    let list = |columns: Vec<String>| columns.join(", ");
     if typed {
-        let columns: Vec<String> =
-            file_columns(table).map(|(name, data_type)| format!("{}: {}", text(name), text(data_type))).collect();
-        options.push(format!("columns = {{{}}}", columns.join(", ")));
+        let columns = file_columns(table).map(|(name, data_type)| format!("{}: {}", text(name), text(data_type)));
+        options.push(format!("columns = {{{}}}", list(columns.collect())));
+    } else if options.first().is_some_and(|option| option == NO_HEADER) {
+        options.push(format!("names = [{}]", list(file_columns(table).map(|(name, _)| text(name)).collect())));
+    }
+    options
+}
+
+const NO_HEADER: &str = "header = false";
+
+/// The characters of a CSV file. A field of two quotes is an empty string, as our encoder writes it, and not NULL.
+fn dialect(table: &Table, usual_separator: &str, whole: bool) -> Vec<String> {
+    let given =
+        |name: &str| table.format_options.get(name).map(|value| String::from_utf8_lossy(&unescape(value)).into_owned());
+    let header = if given("header").is_some_and(|header| header == "false") { NO_HEADER } else { "header = true" };
+    let mut options = vec![header.to_owned()];
+    for (option, name, usual) in [
+        ("delim", "sep", usual_separator),
+        ("quote", "quote", "\""),
+        ("escape", "escape", "\""),
+        ("nullstr", "nullValue", ""),
+    ] {
+        let given = given(name);
+        if whole || given.is_some() || (option == "delim" && usual != ",") {
+            options.push(format!("{option} = {}", text(given.as_deref().unwrap_or(usual))));
+        }
+    }
+    if whole {
+        options.push("allow_quoted_nulls = false".to_owned());
     }
     options
 }

@@ -26,6 +26,15 @@ fn a_version_stands_before_the_extensions() {
 }
 
 #[test]
+fn the_content_is_named_once() {
+    let named = naming::with_content("k=0123456789ab/data_0.csv.gz", HASH, true);
+    assert_eq!(named, "k=0123456789ab/data_0.0123456789ab.csv.gz");
+    assert_eq!(published().inside(&named, HASH), "k=0123456789ab/data_0.csv.gz");
+    assert_eq!(published().inside("k=v/data_0.csv.gz", HASH), "k=v/data_0.csv.gz");
+    assert_eq!(Naming::local(String::new()).inside(&named, HASH), named);
+}
+
+#[test]
 fn other_files_are_no_versions() {
     for path in [
         "data/x.parquet",
@@ -89,7 +98,8 @@ fn plain_partitions_are_read_by_their_folders() {
 #[test]
 fn odd_partitions_are_read_file_by_file() {
     let sql = relation(&partitioned("csv", Some("it's")), true, &|file| file.path.clone()).unwrap();
-    let options = "header = true, columns = {'it''s': 'INTEGER'}, hive_partitioning = false";
+    let options = "header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, \
+                   columns = {'it''s': 'INTEGER'}, hive_partitioning = false";
     assert_eq!(
         sql,
         format!(
@@ -99,6 +109,20 @@ fn odd_partitions_are_read_file_by_file() {
     );
     let nothing = relation(&partitioned("parquet", None), true, &|file| file.path.clone()).unwrap();
     assert!(nothing.contains("CAST(NULL AS VARCHAR) AS \"Type\""), "{nothing}");
+}
+
+#[test]
+fn a_dialect_is_told() {
+    let mut table = partitioned("csv", Some("RUN"));
+    for (name, value) in [("sep", "\\t"), ("header", "false"), ("nullValue", "it's NA"), ("dateFormat", "%d.%m.%Y")] {
+        table.format_options.insert(name.to_owned(), value.to_owned());
+    }
+    let sql = relation(&table, false, &|file| file.path.clone()).unwrap();
+    let expected =
+        "(['a', 'b'], header = false, delim = '\t', nullstr = 'it''s NA', names = ['it''s'], hive_partitioning = true)";
+    assert!(sql.ends_with(expected), "{sql}");
+    table.format_options.insert("encoding".to_owned(), "UTF-16".to_owned());
+    assert!(!is_readable(&table), "DuckDB 1.0 reads UTF-8 alone");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use outport_core::config::node::{Node, Value};
 use outport_core::error::{Location, nearest, suggestion};
+use outport_core::export::NullCursor;
 use outport_core::format::{EncodeSettings, Format, FormatOptions};
 use outport_core::layout::{Codec, Compression};
 use outport_core::{Error, ErrorKind, Result, placeholder};
@@ -14,7 +15,7 @@ const MODEL_KEYS: &[&str] =
 const COLUMN_KEYS: &[&str] = &["name", "description", "data_type", "tests", "meta"];
 const EXPORT_KEYS: &[&str] =
     &["enabled", "path", "format", "compression", "compression_level", "row_group_size", "partition_by", "options"];
-const INCREMENTAL_KEYS: &[&str] = &["time_column", "unique_key", "lookback"];
+const INCREMENTAL_KEYS: &[&str] = &["time_column", "unique_key", "lookback", "on_null_cursor"];
 /// What may stand in the path of an export.
 const PATH_PLACEHOLDERS: &[&str] = &["run_date", "date"];
 
@@ -99,6 +100,7 @@ impl Model {
             time_column: reader.text(section, "time_column"),
             unique_key,
             lookback: reader.text(section, "lookback"),
+            on_null: reader.on_null(section),
         };
         if incremental.time_column.is_none() && incremental.unique_key.is_empty() {
             reader.error(
@@ -173,6 +175,20 @@ impl Reader<'_> {
             }
         }
         texts
+    }
+
+    fn on_null(&mut self, section: &Node) -> NullCursor {
+        let Some(value) = section.get("on_null_cursor") else { return NullCursor::default() };
+        match value.as_str() {
+            Some("error") => NullCursor::Error,
+            Some("include") => NullCursor::Include,
+            Some("exclude") => NullCursor::Exclude,
+            _ => {
+                self.errors
+                    .push(expected("on_null_cursor", "error, include or exclude", value).context(self.of.clone()));
+                NullCursor::default()
+            }
+        }
     }
 
     fn number(&mut self, node: &Node, key: &str) -> Option<u64> {
@@ -297,7 +313,9 @@ impl Reader<'_> {
         let mut options: Vec<(String, String)> = Vec::new();
         if let Some(given) = node.get("options") {
             for (key, value) in given.entries() {
-                options.push((key.name.clone(), value.as_str().unwrap_or_default().to_owned()));
+                let spec = format.caps().options.iter().find(|spec| spec.is_called(&key.name));
+                let name = spec.map_or_else(|| key.name.clone(), |spec| spec.name.to_owned());
+                options.push((name, value.as_str().unwrap_or_default().to_owned()));
             }
         }
         if let (Some(rows), true) = (row_group_size.or(parquet.then_some(100_000)), parquet) {

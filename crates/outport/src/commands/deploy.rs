@@ -24,7 +24,7 @@ pub async fn dispatch(command: args::Deploy, app: &App) -> Result<u8> {
         }
         args::Deploy::CreateRemoteDb(target) => {
             let prepared = Prepared::for_deployment(&target, app).await?;
-            prepared.write_database(&prepared.database_file()).await?;
+            prepared.write_database(&prepared.database_file(), app).await?;
             write_documents(&prepared.export_dir, &[(CATALOG_SQL, remote::views_sql(prepared.catalog()))], app)?;
             wrote(&prepared.database_file(), app)?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outport_connectors::files::store::exchange_folder;
+use outport_connectors::files::store::{exchange_folder, rename_in};
 use outport_connectors::files::{FileDestination, Store};
 use outport_core::destination::Destination;
 use outport_core::environment::Environment;
@@ -121,6 +121,10 @@ impl Exporter for Exports {
     ) -> Result<Arc<dyn Destination>> {
         let destination = FileDestination::new(Store::local(folder), super::format(format)?, layout, &self.temporary)?;
         Ok(Arc::new(destination.with_options(options).with_provenance(provenance)))
+    }
+
+    fn rename(&self, folder: &Path, from: &str, to: &str) -> Result<()> {
+        rename_in(folder, from, to)
     }
 
     fn exchange(&self, new: &Path, place: &Path) -> Result<()> {

@@ -149,6 +149,65 @@ fn every_duckdb_reads_the_views_over_http() {
 }
 
 #[test]
+fn text_files_are_read_as_they_were_written() {
+    let Some(folder) = warehouse("{}") else { return };
+    let server = serve(&folder, "bucket");
+    configure(&folder, &format!("{{url: bucket, public_url: \"http://127.0.0.1:{}\"}}", server.port));
+    let values = "SELECT * FROM (VALUES (1, '007', 'a;b', 1.50::DECIMAL(6,2)), (2, '', NULL, NULL), (3, 'NA', 'he said \"x\"', -2.25), \
+                  (4, '2024-02-29', 'a\tb', 0)) t(id, code, note, price)";
+    let exports = [
+        ("plain", "format: csv, compression: gzip"),
+        (
+            "other",
+            "format: csv, compression: none, options: {delimiter: ';', header: false, 'NULL AS': NA, escape: \"\\\\\", quote: \"'\"}",
+        ),
+        ("tabs", "format: tsv, compression: none, options: {sep: '\\t', quoteAll: true}"),
+        ("lines", "format: ndjson, compression: zstd"),
+        ("utf16", "format: csv, compression: none, options: {encoding: UTF-16}"),
+    ];
+    let mut schema = "models:\n".to_owned();
+    for (name, export) in exports {
+        folder.write(&format!("models/text/{name}.sql"), values);
+        schema.push_str(&format!(
+            "  - {{name: {name}, materialized: export_view, export: {{path: text/{name}.x, {export}}}}}\n"
+        ));
+    }
+    folder.write("models/text/schema.yml", &schema);
+    build(&folder);
+    let said = folder.call(&["deploy", "publish"]).expect(0, &["deploy", "publish"]);
+    assert!(said.stderr.contains("text.utf16"), "a table without a view is passed over in silence: {}", said.stderr);
+    let expected = json!([
+        [1, "007", "a;b", 1.5],
+        [2, "", null, null],
+        [3, "NA", "he said \"x\"", -2.25],
+        [4, "2024-02-29", "a\tb", 0.0]
+    ]);
+    let queries: Vec<String> = ["plain", "other", "tabs", "lines"]
+        .map(|name| format!("SELECT id, code, note, price::DOUBLE FROM text.{name} ORDER BY id"))
+        .into();
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
+    for version in ["1.0.0", "1.5.5", "2.0.0"] {
+        let Some(found) = read_with(&folder, version, "bucket/omicidx.duckdb", &queries) else { continue };
+        for query in &queries {
+            assert_eq!(found[query], expected, "DuckDB {version}: {query}");
+        }
+    }
+    let script = "
+import os
+os.chdir('bucket')
+from frictionless import Package
+package = Package('datapackage.json')
+for name in ['text.other', 'text.tabs', 'text.utf16']:
+    resource = package.get_resource(name)
+    assert resource.validate().valid, (name, resource.validate())
+    assert len(resource.read_rows()) == 4, name
+assert [row['code'] for row in package.get_resource('text.other').read_rows()][3] == '2024-02-29'
+print('ok')
+";
+    assert_eq!(folder.python(script).trim().lines().last(), Some("ok"));
+}
+
+#[test]
 fn the_database_is_written_without_a_request() {
     let Some(folder) = warehouse("{url: bucket, public_url: \"https://nowhere.invalid/it's\"}") else { return };
     build(&folder);
@@ -263,6 +322,13 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
     configure(&folder, "{url: bucket, storage_version: v0.1}");
     let version = folder.fails(2, &["deploy", "publish"]);
     assert!(version.contains("storage_version \"v0.1\" is unknown"), "{version}");
+    // To say where readers will look needs no store, to send something does.
+    configure(&folder, "{public_url: \"https://pub.example\"}");
+    folder.ok(&["deploy", "catalog"]);
+    folder.ok(&["docs"]);
+    assert!(folder.text("exports/docs/index.html").contains("pub.example"));
+    let nowhere = folder.fails(2, &["deploy", "publish"]);
+    assert!(nowhere.contains("names no store to publish to") && nowhere.contains("bucket_name"), "{nowhere}");
     folder.write("warehouse.yml", "warehouse: {db_path: w.duckdb}\n");
     let unset = folder.fails(2, &["deploy", "catalog"]);
     assert!(unset.contains("Deployment not configured. Add 'deployment:' section to warehouse.yml"), "{unset}");

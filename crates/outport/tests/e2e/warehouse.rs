@@ -293,18 +293,20 @@ fn partitions_are_rewritten_whole_under_a_reader() {
         return;
     };
     run(&folder, 0, &["--vars", "parts=7"]);
-    // Somebody reads all the time, and must see one generation, whole.
+    // Somebody lists and reads by path all the time, slowly, and must see one generation, whole, or be told that a file is gone.
     let reader = folder.path().join("reader.py");
     std::fs::write(
         &reader,
-        "import os, pyarrow.parquet as pq, pyarrow as pa\nseen = set()\nwhile not os.path.exists('stop'):\n\
-         \x20   d = os.open('exports/by_p', os.O_RDONLY)\n\
+        "import glob, os, time, pyarrow.parquet as pq\nseen = set()\nwhile not os.path.exists('stop'):\n\
+         \x20   before = os.stat('exports/by_p').st_ino\n\
+         \x20   names = sorted(glob.glob('exports/by_p/*/*'))\n\
+         \x20   if os.stat('exports/by_p').st_ino != before: continue\n\
+         \x20   tables = []\n\
          \x20   try:\n\
-         \x20       names = sorted(os.listdir(d))\n\
-         \x20       tables = [pq.read_table(pa.BufferReader(open(f'/proc/self/fd/{d}/{n}/data_0.parquet', 'rb').read())) for n in names]\n\
-         \x20       if os.fstat(d).st_ino != os.stat('exports/by_p').st_ino: continue\n\
+         \x20       for name in names:\n\
+         \x20           tables.append(pq.ParquetFile(name).read())\n\
+         \x20           time.sleep(0.02)\n\
          \x20   except FileNotFoundError: continue\n\
-         \x20   finally: os.close(d)\n\
          \x20   generations = {g for t in tables for g in set(t['generation'].to_pylist())}\n\
          \x20   rows = sum(t.num_rows for t in tables)\n\
          \x20   assert len(generations) == 1 and rows == 20000 and len(names) == generations.copy().pop(), (generations, rows, names)\n\
@@ -320,7 +322,6 @@ fn partitions_are_rewritten_whole_under_a_reader() {
     }
     folder.write("stop", "");
     let read = finish(child);
-    // A folder that was exchanged while it was read is read again: what stands in the place must be whole.
     assert_eq!(read.code, 0, "{}", read.stderr);
     assert_eq!(folder.files("exports").len(), 4);
     assert!(folder.hidden("exports").is_empty());
@@ -406,6 +407,41 @@ fn incremental_models_take_what_is_new() {
     let called = run(&folder, 1, &["--models", "log", "--accept-change"]);
     assert!(called.stderr.contains("time_column \"ts\" is NULL in 1 rows"), "{}", called.stderr);
     assert_eq!(rows(&folder, "SELECT count(*) FROM mart.log"), json!([[4]]), "half of a run stayed");
+}
+
+#[test]
+fn rows_without_a_time_are_replaced_or_left_out() {
+    let Some(folder) = warehouse(&[
+        ("models/raw/events.sql", "SELECT * FROM read_csv('events.csv')"),
+        ("models/mart/all_of_them.sql", "SELECT id, ts FROM raw.events"),
+        ("models/mart/dated.sql", "SELECT id, ts FROM raw.events"),
+        (
+            "models/mart/schema.yml",
+            "models:\n  - {name: all_of_them, materialized: incremental, incremental: {time_column: ts, on_null_cursor: include}}\n\
+             \x20 - {name: dated, materialized: incremental, incremental: {time_column: ts, on_null_cursor: exclude}}\n",
+        ),
+    ]) else {
+        return;
+    };
+    let ids = |events: &str| {
+        folder.write("events.csv", &format!("id,ts\n{events}"));
+        run(&folder, 0, &[]);
+        let of = |model: &str| rows(&folder, &format!("SELECT string_agg(id, ' ' ORDER BY id) FROM mart.{model}"));
+        (of("all_of_them")[0][0].clone(), of("dated")[0][0].clone())
+    };
+    assert_eq!(ids("1,2025-01-01\n2,\n"), (json!("1 2"), json!("1")));
+    assert_eq!(
+        ids("1,2025-01-01\n2,\n3,\n"),
+        (json!("1 2 3"), json!("1")),
+        "rows without a time are those of the last run"
+    );
+    assert_eq!(ids("2,2025-01-02\n3,\n4,\n"), (json!("1 2 3 4"), json!("1 2")));
+    folder.write(
+        "models/mart/schema.yml",
+        "models: [{name: dated, materialized: incremental, incremental: {time_column: ts, on_null_cursor: drop}}]",
+    );
+    let said = folder.fails(2, &["warehouse", "plan"]);
+    assert!(said.contains("expected error, include or exclude") && said.contains("schema.yml:1"), "{said}");
 }
 
 #[test]

@@ -123,6 +123,15 @@ pub(crate) fn rename(from: &Path, to: &Path, replace: Replace) -> Result<()> {
     }
 }
 
+/// Gives a file of a folder another name, which survives a power failure.
+///
+/// # Errors
+/// [`ErrorKind::Write`].
+pub fn rename_in(folder: &Path, from: &str, to: &str) -> Result<()> {
+    rename(&folder.join(from), &folder.join(to), Replace::Yes)?;
+    sync_folder(folder)
+}
+
 /// Makes renames in a folder survive a power failure.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -46,11 +46,19 @@ impl Prepared {
             deployment.url = None;
         }
         deployment.public_url = public_url(target, &deployment);
-        let store = wiring::open_deployment(&config, &deployment, &app.environment)?;
-        let base = match (&deployment.public_url, store.local_root()) {
-            (Some(url), _) => Base::Public(url.clone()),
-            (None, Some(root)) => Base::Store(absolute(root)?.display().to_string()),
-            (None, None) => Base::Store(store.url("")),
+        // Who sends nothing needs no more than to know where readers will look.
+        let is_placed = deployment.bucket_name.is_some() || deployment.url.is_some();
+        let (store, base) = match &deployment.public_url {
+            Some(url) if !is_placed => (None, Base::Public(url.clone())),
+            public_url => {
+                let store = wiring::open_deployment(&config, &deployment, &app.environment)?;
+                let base = match (public_url, store.local_root()) {
+                    (Some(url), _) => Base::Public(url.clone()),
+                    (None, Some(root)) => Base::Store(absolute(root)?.display().to_string()),
+                    (None, None) => Base::Store(store.url("")),
+                };
+                (Some(store), base)
+            }
         };
         if let Base::Store(root) = &base {
             app.printer.note(&format!(
@@ -58,7 +66,7 @@ impl Prepared {
             ));
         }
         let naming = Naming::published(base, &deployment.data_prefix);
-        Self::gather(config, deployment, Some(store), naming, target, app).await
+        Self::gather(config, deployment, store, naming, target, app).await
     }
 
     /// For documentation, with or without a deployment.
@@ -124,7 +132,10 @@ impl Prepared {
     /// # Errors
     /// [`ErrorKind::Config`] where nothing is published.
     pub(super) fn store(&self) -> Result<&Store> {
-        self.store.as_ref().ok_or_else(|| Error::new(ErrorKind::Config, "there is no store to publish to"))
+        self.store.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Config, "deployment names no store to publish to")
+                .hint("give it bucket_name, or url (s3://…, gs://…, az://…, a folder)")
+        })
     }
 
     /// Where the documentation goes that was given no other place.
@@ -134,7 +145,7 @@ impl Prepared {
 
     /// Whether names and places are those of the store.
     pub(in crate::commands) fn is_published(&self) -> bool {
-        self.store.is_some()
+        self.store.is_some() || self.naming.public_url().is_some()
     }
 
     /// The database of remote views on this machine.
@@ -144,7 +155,19 @@ impl Prepared {
     }
 
     /// Writes the database of remote views.
-    pub(super) async fn write_database(&self, path: &Path) -> Result<()> {
+    pub(super) async fn write_database(&self, path: &Path, app: &App) -> Result<()> {
+        for table in self.catalog().tables.iter().filter(|table| !catalog::is_readable(table)) {
+            app.printer.note(&format!(
+                "warning: {} has no view, for plain DuckDB does not read its files ({})",
+                table.full_name(),
+                [&table.format, &table.compression]
+                    .into_iter()
+                    .chain(table.format_options.get("encoding"))
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+        }
         remote::write(&self.engine, self.catalog(), &self.deployment.storage_version, path, &self.context).await
     }
 
@@ -163,7 +186,7 @@ impl Prepared {
             let sample = catalog::sample(table, &place, &self.engine, &self.context).await?;
             samples.insert(table.full_name(), sample);
         }
-        let place = |path: &String| self.store.is_some().then(|| (path.clone(), self.naming.url(path)));
+        let place = |path: &String| self.is_published().then(|| (path.clone(), self.naming.url(path)));
         let links = Links {
             beside,
             catalog: place(&self.deployment.catalog_path),

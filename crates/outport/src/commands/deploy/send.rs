@@ -49,6 +49,9 @@ pub(super) async fn upload(args: &args::Sending, app: &App) -> Result<u8> {
 pub(super) async fn publish(args: &args::Publish, app: &App) -> Result<u8> {
     let sending = &args.sending;
     let prepared = Prepared::for_deployment(&sending.target, app).await?;
+    if !args.skip_upload {
+        prepared.store()?;
+    }
     // A dry run leaves nothing behind.
     let scratch = tempfile::tempdir().map_err(|e| from_io(ErrorKind::Write, e).context("making a temporary folder"))?;
     let folder = if sending.dry_run { scratch.path() } else { &prepared.export_dir };
@@ -63,7 +66,7 @@ pub(super) async fn publish(args: &args::Publish, app: &App) -> Result<u8> {
     }
     if !sending.no_database {
         let file = folder.join(prepared.database_file().file_name().unwrap_or_default());
-        prepared.write_database(&file).await?;
+        prepared.write_database(&file, app).await?;
         let views = remote::views_sql(prepared.catalog());
         super::write(&folder.join(CATALOG_SQL), &views)?;
         tell(&file)?;
