@@ -32,6 +32,8 @@ select 'SRR'||lpad((i*7919%90000000)::varchar,8,'0') as accession, 'SRA'||lpad((
 """
 
 DUCKDB = "import duckdb, sys; c = duckdb.connect(); c.execute(\"{sql}\")"
+# A version beside the one that is installed, as `scripts/setup bench` puts it.
+DUCKDB_2 = pathlib.Path(sys.prefix) / "duckdb-2.0.0"
 POLARS = "import polars as pl; {code}"
 
 
@@ -69,9 +71,16 @@ def copy_work(source: str, target: str, options: str, polars: str):
         src, out = p[source], p["out"]
         extension = target
         reader = f"read_csv('{src}')" if source.endswith(".csv") else f"'{src}'"
+
+        def duckdb(name: str) -> tuple:
+            sql = f"copy (from {reader}) to '{out}/{name}.{extension}' ({options})"
+            return [sys.executable, "-c", DUCKDB.format(sql=sql)], out / f"{name}.{extension}"
+
+        newest = {"duckdb 2.0": (["env", f"PYTHONPATH={DUCKDB_2}", *duckdb("duck2")[0]], duckdb("duck2")[1])} if DUCKDB_2.exists() else {}
         return {
             "outport": ([outport, "copy", str(src), f"{out}/ours.{extension}"], out / f"ours.{extension}"),
-            "duckdb": ([sys.executable, "-c", DUCKDB.format(sql=f"copy (from {reader}) to '{out}/duck.{extension}' ({options})")], out / f"duck.{extension}"),
+            "duckdb": duckdb("duck"),
+            **newest,
             "polars": ([sys.executable, "-c", POLARS.format(code=polars.format(src=src, out=f"{out}/pl.{extension}"))], out / f"pl.{extension}"),
         }
 

@@ -8,8 +8,9 @@ use outport_core::{Error, ErrorKind, Result};
 
 use super::{misuse, write};
 
-/// The level of gzip and ZIP where none is given.
-const USUAL_LEVEL: u32 = 6;
+/// The level of gzip and ZIP where none is given: of zlib-rs, 6 takes a quarter longer for two thirds of a percent less (60 against
+/// 77 MB/s a core on CSV).
+const USUAL_LEVEL: u32 = 4;
 
 /// An empty DEFLATE block with the mark of the last one.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
