@@ -4,12 +4,13 @@
 //! order is kept: an [`Encoder`] hands out a [`ChunkEncoder`] that turns batches into chunks on any thread and appends the
 //! finished chunks in order; a [`Decoder`] yields [`Piece`]s in order, each of which decodes on any thread.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use indexmap::IndexMap;
 
 use crate::layout::{Codec, Compression};
@@ -102,6 +103,20 @@ pub fn unescape(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Whether a format knows these options and takes their values, found out without any data.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for an option that does not exist or has a wrong value.
+pub fn check_options(format: &dyn Format, options: &FormatOptions) -> Result<()> {
+    options.check(format.name(), format.caps().options)?;
+    // An encoder for any columns tells; those that an option names must be among them.
+    let words = options.0.values().flat_map(|value| value.split(',')).filter_map(|item| item.split_whitespace().next());
+    let names: BTreeSet<&str> = words.chain(["column"]).collect();
+    let fields: Vec<Field> = names.into_iter().map(|name| Field::new(name, DataType::Int32, true)).collect();
+    let settings = EncodeSettings { options: options.clone(), ..EncodeSettings::default() };
+    format.encoder(&Arc::new(Schema::new(fields)), &settings).map(drop)
 }
 
 /// How well the values of a column survive being written.

@@ -15,7 +15,7 @@ use outport_core::destination::{Destination, Intent, Recovery};
 use outport_core::environment::Environment;
 use outport_core::error::suggestion;
 use outport_core::export::{ConnectionKind, SourceType, Vocabulary};
-use outport_core::format::Format;
+use outport_core::format::{Format, check_options};
 use outport_core::manifest::Provenance;
 use outport_core::plan::Plan;
 use outport_core::secret::Secret;
@@ -171,6 +171,7 @@ impl Systems {
         Vocabulary {
             formats: formats().iter().map(|format| (format.name(), format.caps())).collect(),
             connections: self.settings.iter().map(|(name, settings)| (name.clone(), settings.kind())).collect(),
+            check_options: Some(|name, options| check_options(&*format(name)?, options)),
         }
     }
 

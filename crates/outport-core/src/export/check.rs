@@ -17,6 +17,8 @@ pub struct Vocabulary {
     pub formats: Vec<(&'static str, FormatCaps)>,
     /// The connections by name.
     pub connections: Vec<(String, ConnectionKind)>,
+    /// Tells whether a format of that name takes these options.
+    pub check_options: Option<fn(&str, &FormatOptions) -> Result<()>>,
 }
 
 /// What a connection can be used as.
@@ -283,8 +285,12 @@ impl Definition {
         let name = findings.require(&["file_format"], self.file_format.clone(), "file_format is required");
         match vocabulary.format(&name) {
             Some(caps) => {
-                for option in options.0.keys() {
-                    if let Err(error) = FormatOptions::check_name(&name, option, caps.options) {
+                for (option, value) in &options.0 {
+                    let known = FormatOptions::check_name(&name, option, caps.options);
+                    // One by one, for the place of the one that is wrong.
+                    let one = FormatOptions::from_pairs([(option.as_str(), value.as_str())]);
+                    let right = known.and_then(|()| vocabulary.check_options.map_or(Ok(()), |check| check(&name, &one)));
+                    if let Err(error) = right {
                         findings.entry("file_format_options", option, error);
                     }
                 }

@@ -59,6 +59,7 @@ fn export(yaml: &str) -> Export {
             ("shop".to_owned(), ConnectionKind { source: Some(SourceType::Warehouse), target: false }),
             ("drop".to_owned(), ConnectionKind { source: None, target: true }),
         ],
+        check_options: None,
     };
     let key = ExportKey { group: "sales".to_owned(), name: "orders".to_owned() };
     definition.check(key, &node, &node.position, &vocabulary).unwrap()

@@ -3,7 +3,7 @@
 use outport_core::config::node::{Node, Value};
 use outport_core::error::{Location, nearest, suggestion};
 use outport_core::export::NullCursor;
-use outport_core::format::{EncodeSettings, Format, FormatOptions};
+use outport_core::format::{FormatOptions, check_options};
 use outport_core::layout::{Codec, Compression};
 use outport_core::{Error, ErrorKind, Result, placeholder};
 
@@ -321,7 +321,8 @@ impl Reader<'_> {
         if let (Some(rows), true) = (row_group_size.or(parquet.then_some(100_000)), parquet) {
             options.push(("row_group_size".to_owned(), rows.to_string()));
         }
-        if let Err(error) = check_options(&*format, &options) {
+        let pairs = FormatOptions::from_pairs(options.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        if let Err(error) = check_options(&*format, &pairs) {
             self.errors.push(error.at(place("options")).context(self.of.clone()));
         }
         if let Some(level) = level.filter(|level| !codec.levels().is_some_and(|levels| levels.contains(level))) {
@@ -353,15 +354,6 @@ impl Reader<'_> {
             location: Some(node.position.location()),
         })
     }
-}
-
-/// An encoder for any one column tells whether the options are right.
-fn check_options(format: &dyn Format, options: &[(String, String)]) -> Result<()> {
-    use arrow::datatypes::{DataType, Field, Schema};
-    let schema = std::sync::Arc::new(Schema::new(vec![Field::new("column", DataType::Int32, true)]));
-    let options = FormatOptions::from_pairs(options.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-    options.check(format.name(), format.caps().options)?;
-    format.encoder(&schema, &EncodeSettings { options, ..EncodeSettings::default() }).map(drop)
 }
 
 /// A path stays inside `export_dir`, and has only placeholders that there are.

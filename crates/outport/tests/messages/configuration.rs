@@ -16,6 +16,7 @@ fn all_that_is_wrong_is_said_at_once() {
   a/codec: {source_table: cities, compression: gzp}
   a/zone: {source_table: cities, timezone: Mars/Base}
   a/option: {source_table: cities, file_format_options: {sepp: x}}
+  a/value: {source_table: cities, file_format: csv, file_format_options: {header: perhaps, quote: ab}}
   a/source: {source: laek, source_table: cities}
   a/extract: {source_table: cities, extract_type: incr}
   a/rows: {source_table: cities, max_rows_per_file: many}
