@@ -289,7 +289,8 @@ impl Definition {
                     let known = FormatOptions::check_name(&name, option, caps.options);
                     // One by one, for the place of the one that is wrong.
                     let one = FormatOptions::from_pairs([(option.as_str(), value.as_str())]);
-                    let right = known.and_then(|()| vocabulary.check_options.map_or(Ok(()), |check| check(&name, &one)));
+                    let right =
+                        known.and_then(|()| vocabulary.check_options.map_or(Ok(()), |check| check(&name, &one)));
                     if let Err(error) = right {
                         findings.entry("file_format_options", option, error);
                     }

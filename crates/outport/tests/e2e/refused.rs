@@ -44,6 +44,25 @@ fn azure_with_a_wrong_login() {
 }
 
 #[test]
+fn google_with_a_login_that_is_none() {
+    for (file, text, says) in [
+        ("missing.json", None, "No such file"),
+        ("garbage.json", Some("garbage"), "decode"),
+        (
+            "pem.json",
+            Some(r#"{"type": "service_account", "client_email": "a@b", "private_key": "x", "private_key_id": "1"}"#),
+            "pem",
+        ),
+    ] {
+        let folder = project("gs://bucket/x", &format!("{{service_account_path: {file}}}"));
+        if let Some(text) = text {
+            folder.write(file, text);
+        }
+        each(&folder, &["the login for gs://bucket", "cannot be used", says, "service_account_path"]);
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there() {
     // Nobody listens on the first port.
     let s3 = project("s3://bucket/x", &object_store::options("http://127.0.0.1:1", "key", CANARY));

@@ -23,6 +23,12 @@ pub(super) fn explained(error: &object_store::Error, url: &str) -> Error {
             format!("the bucket of {url} does not exist"),
             "check the name, the region and the endpoint; outport does not create buckets",
         ),
+        // Before the refusals: one of the machine's own metadata service is none of the bucket's.
+        _ if no_credentials(&text) => (
+            ErrorKind::Auth,
+            format!("no credentials were found for {url}"),
+            "set the store's options, its environment variables or a profile; `skip_signature: true` for a public bucket",
+        ),
         (
             E::Generic { .. },
             Some("SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "AuthorizationHeaderMalformed"),
@@ -52,11 +58,6 @@ pub(super) fn explained(error: &object_store::Error, url: &str) -> Error {
             ErrorKind::Config,
             format!("the store of {url} has no option \"{key}\""),
             "see the manual for the store's options",
-        ),
-        _ if no_credentials(&text) => (
-            ErrorKind::Auth,
-            format!("no credentials were found for {url}"),
-            "set the store's options, its environment variables or a profile; `skip_signature: true` for a public bucket",
         ),
         _ => match http_kind(error) {
             Some(HttpErrorKind::Connect) => (

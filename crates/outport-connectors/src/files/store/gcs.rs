@@ -5,11 +5,11 @@ use std::sync::Arc;
 use object_store::ClientConfigKey;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use outport_core::secret::redact_url;
-use outport_core::{Environment, Result};
+use outport_core::{Environment, Error, ErrorKind, Result};
 
 use super::remote::{Remote, retries};
 use super::uploads::{KeptClient, OpenUploads, Service};
-use super::{Credentials, bucket_and_prefix, from_object_store, unknown_option};
+use super::{Credentials, bucket_and_prefix, unknown_option};
 
 const OPTIONS: &[&str] = &[
     "service_account_path",
@@ -64,15 +64,28 @@ pub(super) fn open(url: &str, options: &Credentials, environment: &Environment) 
     if builder.get_config_value(&K::BaseUrl).is_some_and(|base| base.starts_with("http://"))
         && builder.get_config_value(&K::Client(ClientConfigKey::AllowHttp)).as_deref() != Some("true")
     {
-        return Err(outport_core::Error::new(outport_core::ErrorKind::Config, "base_url is without TLS")
-            .hint("set `allow_http: true` if that is meant"));
+        return Err(
+            Error::new(ErrorKind::Config, "base_url is without TLS").hint("set `allow_http: true` if that is meant")
+        );
     }
     let base = builder.get_config_value(&K::BaseUrl).unwrap_or_else(|| "https://storage.googleapis.com".to_owned());
     let kept = KeptClient::default();
     let client = builder.with_http_connector(kept.clone()).build();
-    let client = Arc::new(client.map_err(|e| from_object_store(e, &redact_url(url)))?);
+    let client = Arc::new(client.map_err(|e| unusable_login(e, &redact_url(url)))?);
     let place = format!("{}/{bucket}", base.trim_end_matches('/'));
     let service = Service::Gcs { bucket: place, credentials: client.credentials().clone() };
     let open_uploads = OpenUploads::new(&kept, service);
     Ok(Remote::new(client, prefix, true).with_open_uploads(open_uploads))
+}
+
+/// Building a client reads the login's key; nothing is asked of the server yet.
+fn unusable_login(error: object_store::Error, url: &str) -> Error {
+    let text = error.to_string();
+    let text = ["Generic GCS error: ", "GCP credential error: "]
+        .iter()
+        .fold(text.as_str(), |text, front| text.strip_prefix(front).unwrap_or(text));
+    Error::new(ErrorKind::Auth, format!("the login for {url} cannot be used: {text}")).hint(
+        "service_account_path and GOOGLE_APPLICATION_CREDENTIALS name a key file as the Google Cloud console gives it, \
+         service_account_key holds its text",
+    )
 }
