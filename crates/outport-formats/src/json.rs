@@ -24,7 +24,6 @@ use crate::text::fidelity;
 use crate::text::read::Leaf;
 use crate::text::style::Style;
 
-pub(crate) use options::sampling_ratio;
 pub(crate) use value::{JsonStyle, TextRows, Value, any_byte, refusal, values};
 
 /// The formats `json` and `ndjson`.

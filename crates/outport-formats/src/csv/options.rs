@@ -3,9 +3,11 @@
 use outport_core::Result;
 use outport_core::format::{FormatOptions, OptionSpec};
 
-use crate::json::sampling_ratio;
 use crate::text::encoding::Encoding;
-use crate::text::options::{character, choice, flag, given_flag, pattern, spec, unescaped, wrong};
+use crate::text::options::{
+    BINARY, DATE_FORMAT, SAMPLING_RATIO, TIMESTAMP_FORMAT, TIMESTAMP_NTZ_FORMAT, TYPES, character, choice, flag,
+    given_flag, pattern, sampling_ratio, spec, unescaped, wrong,
+};
 use crate::text::style::{BinaryText, NotFinite, Style};
 
 const SEP: OptionSpec = spec("sep", &["delimiter", "delim", "field_delimiter"], ",", "what stands between two fields");
@@ -52,19 +54,6 @@ const ENCODING: OptionSpec = spec(
     "UTF-8",
     "the character encoding: UTF-8, UTF-16LE, UTF-16BE, UTF-16 (with a byte order mark), ISO-8859-1, windows-1252, US-ASCII",
 );
-const DATE_FORMAT: OptionSpec = spec(
-    "dateFormat",
-    &[],
-    "",
-    "a pattern for dates, Java's (yyyy-MM-dd) or strftime's (%Y-%m-%d); ISO 8601 by default",
-);
-const TIMESTAMP_FORMAT: OptionSpec = spec(
-    "timestampFormat",
-    &[],
-    "",
-    "a pattern for timestamps with a zone, and for those without unless timestampNTZFormat is given",
-);
-const TIMESTAMP_NTZ_FORMAT: OptionSpec = spec("timestampNTZFormat", &[], "", "a pattern for timestamps without a zone");
 const LEADING: OptionSpec = spec(
     "ignoreLeadingWhiteSpace",
     &[],
@@ -88,7 +77,6 @@ const BOOL: OptionSpec =
     spec("bool", &["boolean"], "true/false", "the words for true and false, with a slash between them, such as 1/0");
 const NAN_CHOICES: &[(&str, NotFinite)] =
     &[("string", NotFinite::Words), ("null", NotFinite::Null), ("error", NotFinite::Error)];
-const BINARY: OptionSpec = spec("binary", &[], "base64", "how bytes are written: `base64` or `hex`");
 const NESTED: OptionSpec = spec(
     "nested",
     &[],
@@ -103,18 +91,6 @@ const SPREADSHEET_SAFE: OptionSpec = spec(
 );
 const INFER_SCHEMA: OptionSpec =
     spec("inferSchema", &[], "true", "whether types are detected when reading; `false` reads every column as text");
-const SAMPLING_RATIO: OptionSpec = spec(
-    "samplingRatio",
-    &[],
-    "",
-    "the share of the file that types are detected from, 1 for all of it; some MiB of all its parts by default",
-);
-const TYPES: OptionSpec = spec(
-    "types",
-    &["columnTypes"],
-    "",
-    "types that are not to be detected: `id=text, price=decimal(12,2), seen=timestamp`",
-);
 const RAGGED: OptionSpec = spec(
     "ragged",
     &[],
@@ -298,7 +274,7 @@ impl CsvOptions {
             refuse_nested: choice(options, &NESTED, &[("json", false), ("error", true)])?,
             spreadsheet_safe: flag(options, &SPREADSHEET_SAFE)?,
             infer_schema: flag(options, &INFER_SCHEMA)?,
-            sampling_ratio: sampling_ratio(options, &SAMPLING_RATIO)?,
+            sampling_ratio: sampling_ratio(options)?,
             types: options.get(&TYPES).to_owned(),
             fill_short: choice(options, &RAGGED, &[("error", false), ("null", true)])?,
         })

@@ -5,7 +5,10 @@ use outport_core::format::{FormatOptions, OptionSpec};
 
 use super::value::JsonStyle;
 use crate::text::encoding::Encoding;
-use crate::text::options::{choice, flag, given_flag, pattern, spec, unescaped, wrong};
+use crate::text::options::{
+    BINARY, DATE_FORMAT, SAMPLING_RATIO, TIMESTAMP_FORMAT, TIMESTAMP_NTZ_FORMAT, TYPES, choice, flag, given_flag,
+    pattern, sampling_ratio, spec, unescaped, wrong,
+};
 use crate::text::style::{BinaryText, NotFinite, Style};
 
 const ARRAY: OptionSpec = spec(
@@ -16,19 +19,6 @@ const ARRAY: OptionSpec = spec(
 );
 const LINE_SEP: OptionSpec = spec("lineSep", &[], "\\n", "what ends a record that is written");
 const ENCODING: OptionSpec = spec("encoding", &["charset"], "UTF-8", "the character encoding; JSON is UTF-8");
-const DATE_FORMAT: OptionSpec = spec(
-    "dateFormat",
-    &[],
-    "",
-    "a pattern for dates, Java's (yyyy-MM-dd) or strftime's (%Y-%m-%d); ISO 8601 by default",
-);
-const TIMESTAMP_FORMAT: OptionSpec = spec(
-    "timestampFormat",
-    &[],
-    "",
-    "a pattern for timestamps with a zone, and for those without unless timestampNTZFormat is given",
-);
-const TIMESTAMP_NTZ_FORMAT: OptionSpec = spec("timestampNTZFormat", &[], "", "a pattern for timestamps without a zone");
 const IGNORE_NULL_FIELDS: OptionSpec =
     spec("ignoreNullFields", &[], "false", "whether members that are NULL are left out");
 const NAN: OptionSpec = spec(
@@ -43,24 +33,11 @@ const BIGINT: OptionSpec =
     spec("bigint", &[], "number", "`string` writes integers of 64 bits as strings, for readers that have only doubles");
 const DECIMAL: OptionSpec =
     spec("decimal", &[], "number", "`string` writes decimal numbers as strings; all digits are written either way");
-const BINARY: OptionSpec = spec("binary", &[], "base64", "how bytes are written: `base64` or `hex`");
 const INFER_TIMESTAMP: OptionSpec = spec(
     "inferTimestamp",
     &[],
     "true",
     "whether strings that are all ISO 8601 dates or times become such columns when reading",
-);
-const SAMPLING_RATIO: OptionSpec = spec(
-    "samplingRatio",
-    &[],
-    "",
-    "the share of the file that types are detected from, 1 for all of it; some MiB of all its parts by default",
-);
-const TYPES: OptionSpec = spec(
-    "types",
-    &["columnTypes"],
-    "",
-    "types that are not to be detected: `id=text, price=decimal(12,2), seen=timestamp`",
 );
 const UNKNOWN: OptionSpec = spec(
     "unknownFields",
@@ -146,20 +123,9 @@ impl JsonOptions {
                 ignore_nulls: flag(options, &IGNORE_NULL_FIELDS)?,
             },
             infer_timestamp: flag(options, &INFER_TIMESTAMP)?,
-            sampling_ratio: sampling_ratio(options, &SAMPLING_RATIO)?,
+            sampling_ratio: sampling_ratio(options)?,
             types: options.get(&TYPES).to_owned(),
             ignore_unknown: choice(options, &UNKNOWN, &[("error", false), ("ignore", true)])?,
         })
-    }
-}
-
-/// Reads a share between 0 and 1.
-pub(crate) fn sampling_ratio(options: &FormatOptions, spec: &OptionSpec) -> Result<Option<f64>> {
-    match options.get(spec) {
-        "" => Ok(None),
-        text => match text.parse::<f64>() {
-            Ok(ratio) if ratio > 0.0 && ratio <= 1.0 => Ok(Some(ratio)),
-            _ => Err(wrong(spec, "a number above 0 and up to 1", text)),
-        },
     }
 }

@@ -1,4 +1,4 @@
-//! Reading options.
+//! The options that all text formats have, and the reading of options.
 
 use outport_core::format::{FormatOptions, OptionSpec, unescape};
 use outport_core::{Error, ErrorKind, Result};
@@ -14,6 +14,35 @@ pub(crate) const fn spec(
 ) -> OptionSpec {
     OptionSpec { name, aliases, default, help }
 }
+
+// What all text formats understand alike.
+pub(crate) const DATE_FORMAT: OptionSpec = spec(
+    "dateFormat",
+    &[],
+    "",
+    "a pattern for dates, Java's (yyyy-MM-dd) or strftime's (%Y-%m-%d); ISO 8601 by default",
+);
+pub(crate) const TIMESTAMP_FORMAT: OptionSpec = spec(
+    "timestampFormat",
+    &[],
+    "",
+    "a pattern for timestamps with a zone, and for those without unless timestampNTZFormat is given",
+);
+pub(crate) const TIMESTAMP_NTZ_FORMAT: OptionSpec =
+    spec("timestampNTZFormat", &[], "", "a pattern for timestamps without a zone");
+pub(crate) const BINARY: OptionSpec = spec("binary", &[], "base64", "how bytes are written: `base64` or `hex`");
+pub(crate) const SAMPLING_RATIO: OptionSpec = spec(
+    "samplingRatio",
+    &[],
+    "",
+    "the share of the file that types are detected from, 1 for all of it; some MiB of all its parts by default",
+);
+pub(crate) const TYPES: OptionSpec = spec(
+    "types",
+    &["columnTypes"],
+    "",
+    "types that are not to be detected: `id=text, price=decimal(12,2), seen=timestamp`",
+);
 
 /// Reads `true` or `false`.
 pub(crate) fn flag(options: &FormatOptions, spec: &OptionSpec) -> Result<bool> {
@@ -69,4 +98,15 @@ pub(crate) fn character(options: &FormatOptions, spec: &OptionSpec) -> Result<Op
 pub(crate) fn wrong(spec: &OptionSpec, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("option {}: expected {expected}, found \"{found}\"", spec.name))
         .hint(spec.help)
+}
+
+/// Reads the share of a file that types are detected from.
+pub(crate) fn sampling_ratio(options: &FormatOptions) -> Result<Option<f64>> {
+    match options.get(&SAMPLING_RATIO) {
+        "" => Ok(None),
+        text => match text.parse::<f64>() {
+            Ok(ratio) if ratio > 0.0 && ratio <= 1.0 => Ok(Some(ratio)),
+            _ => Err(wrong(&SAMPLING_RATIO, "a number above 0 and up to 1", text)),
+        },
+    }
 }
