@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 mod log;
+mod vectors;
 
 use std::any::Any;
 use std::fmt;

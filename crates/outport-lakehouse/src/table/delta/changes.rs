@@ -3,6 +3,9 @@
 //! A commit that only adds files brought the rows in them. One that has files of the change data feed says itself what happened;
 //! one that has none although the feed is on added and removed whole files, by the protocol. Of any other commit that removed
 //! files, nothing tells which rows went and which were only written anew: it is refused.
+//!
+//! A file that such a commit removed and added under one path has another deletion vector than before: the rows in which the two
+//! differ are what changed.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,7 +17,8 @@ use outport_core::version::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, Chang
 use outport_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
-use super::log::{Action, Commit, FEED, commits, is_on};
+use super::log::{Action, Commit, FEED, commits, is_on, path};
+use super::vectors::{self, Redrawn};
 use super::{load, log, provider};
 use crate::discover::Found;
 use crate::error::{from_delta, from_store};
@@ -38,13 +42,16 @@ struct Changed {
     removes: Vec<Change>,
     /// Files of the change data feed.
     feed: Vec<Change>,
+    /// Files that stayed, with other rows deleted.
+    redrawn: Vec<Redrawn>,
 }
 
 /// A file, and the commit that brought it into the span.
-struct Change {
-    file: Action,
-    version: i64,
-    timestamp: i64,
+#[derive(Clone)]
+pub(super) struct Change {
+    pub(super) file: Action,
+    pub(super) version: i64,
+    pub(super) timestamp: i64,
 }
 
 /// The version that a table has now, and whether the commits behind `after` changed any row.
@@ -76,7 +83,8 @@ pub(crate) async fn span(found: &Found, after: Option<&TableVersion>, tombstones
     let commits = commits(name, &found.path, root, after.number, to.number).await?;
     let changed = sort_out(found, &table, commits, after.number, root).await?;
     let taken = tombstones && !changed.removes.is_empty();
-    Ok(Span { to, empty: changed.adds.is_empty() && changed.feed.is_empty() && !taken })
+    let came = !(changed.adds.is_empty() && changed.feed.is_empty() && changed.redrawn.is_empty());
+    Ok(Span { to, empty: !came && !taken })
 }
 
 /// The rows of a span, ready to be planned with; `tombstones` gives each row the columns of the change data feed.
@@ -87,7 +95,11 @@ pub(crate) async fn open(found: &Found, changes: &Changes, state: &SessionState,
     let table = load(&found, root).await?;
     let after = changes.after.as_ref().map_or(-1, |after| after.number);
     let commits = commits(&found.name, &found.path, root, after, changes.to.number).await?;
-    let changed = sort_out(&found, &table, commits, after, root).await?;
+    let mut changed = sort_out(&found, &table, commits, after, root).await?;
+    let span = format!("{after}-{}", changes.to.number);
+    let (back, gone) = vectors::rows(&span, &found, &table, changed.redrawn, state, root).await?;
+    changed.adds.extend(back);
+    changed.removes.extend(gone);
     let mut parts = Vec::new();
     let kinds = [
         ("inserts", Some("insert"), changed.adds),
@@ -100,18 +112,14 @@ pub(crate) async fn open(found: &Found, changes: &Changes, state: &SessionState,
         if !wanted || (part == "deletes" && !changes.tombstones) {
             continue;
         }
-        let folder = found.path.clone().join("_changes").join(format!("{after}-{}-{part}", changes.to.number));
-        let laid = Laid { change_type, described: changes.tombstones || change_type.is_none() };
-        let commit = laid.commit(&found, &table, files, root).await?;
-        let laid_root = root.laid()?;
-        root.overlay()?.lay(&folder, &found.path, commit).await.map_err(from_store)?;
-        let mut seeming = found.clone();
-        seeming.path = folder;
-        seeming.config.version = None;
-        let own = load(&seeming, &laid_root).await?;
+        let laid = Laid { change_type, described: changes.tombstones || change_type.is_none(), numbered: false };
+        let own = lay(&format!("{span}-{part}"), &found, &table, laid, files, root).await?;
         let label = format!("delta:{}@{after}..{}", found.name, changes.to.number);
-        let opened =
-            Opened { provider: provider(&found.name, &own, state, &laid_root).await?, snapshot: Some(label), bytes: 0 };
+        let opened = Opened {
+            provider: provider(&found.name, &own, state, &root.laid()?).await?,
+            snapshot: Some(label),
+            bytes: 0,
+        };
         parts.push(Part { name: part, opened, tells: change_type.is_none() });
     }
     Ok(parts)
@@ -152,7 +160,7 @@ async fn sort_out(found: &Found, table: &DeltaTable, commits: Vec<Commit>, after
     for commit in commits {
         feed = commit.feed().or(feed);
         let label = commit.label();
-        let Commit { version, timestamp, adds, removes, changes, .. } = commit;
+        let Commit { version, timestamp, mut adds, mut removes, changes, .. } = commit;
         let of = |files: Vec<Action>| files.into_iter().map(move |file| Change { file, version, timestamp });
         if !changes.is_empty() {
             changed.feed.extend(of(changes));
@@ -166,16 +174,9 @@ async fn sort_out(found: &Found, table: &DeltaTable, commits: Vec<Commit>, after
             if !on {
                 return Err(refused(&found.name, &label));
             }
-            let gone: HashSet<&str> = removes.iter().filter_map(path).collect();
-            if adds.iter().filter_map(path).any(|path| gone.contains(path)) {
-                return Err(Error::new(
-                    ErrorKind::Contract,
-                    format!(
-                        "delta table \"{}\": {label} marks rows as deleted by deletion vectors without files of the change data feed, which cannot be read",
-                        found.name
-                    ),
-                )
-                .hint("turn deletion vectors off for later commits (delta.enableDeletionVectors = false); for this span, export the whole table: pass --accept-change, or reset the watermark"));
+            for (before, after) in vectors::pair_up(&mut adds, &mut removes) {
+                let of = |file| Change { file, version, timestamp };
+                changed.redrawn.push(Redrawn { before: of(before), after: of(after) });
             }
         }
         changed.adds.extend(of(adds));
@@ -203,16 +204,32 @@ fn refused(name: &str, commit: &str) -> Error {
     ))
 }
 
-fn path(file: &Action) -> Option<&str> {
-    file.get("path").and_then(Value::as_str)
+/// Lays a table over one that is there, which has these files alone.
+pub(super) async fn lay(
+    name: &str,
+    found: &Found,
+    table: &DeltaTable,
+    laid: Laid,
+    files: Vec<Change>,
+    root: &Root,
+) -> Result<DeltaTable> {
+    let mut seeming = found.clone();
+    seeming.path = found.path.clone().join("_changes").join(name);
+    seeming.config.version = None;
+    seeming.config.timestamp = None;
+    let commit = laid.commit(found, table, files, root).await?;
+    root.overlay()?.lay(&seeming.path, &found.path, commit).await.map_err(from_store)?;
+    load(&seeming, &root.laid()?).await
 }
 
 /// A log over the files of one kind.
-struct Laid {
+pub(super) struct Laid {
     /// What happened to all rows; `None` where the files say it of each.
-    change_type: Option<&'static str>,
+    pub(super) change_type: Option<&'static str>,
     /// Whether the columns that describe a change are there.
-    described: bool,
+    pub(super) described: bool,
+    /// Whether the paths of all files tell their position.
+    pub(super) numbered: bool,
 }
 
 impl Laid {
@@ -232,7 +249,7 @@ impl Laid {
         let mut lines = vec![json!({"protocol": protocol}).to_string(), json!({"metaData": metadata}).to_string()];
         let mut seen = HashSet::new();
         for (index, change) in files.into_iter().enumerate() {
-            let again = !seen.insert(path(&change.file).unwrap_or_default().to_owned());
+            let again = self.numbered | !seen.insert(path(&change.file).unwrap_or_default().to_owned());
             let add = self.add(found, change, &partitions, again.then_some(index), root).await?;
             lines.push(json!({"add": add}).to_string());
         }
@@ -244,7 +261,7 @@ impl Laid {
         let configuration = metadata["configuration"].as_object().cloned().unwrap_or_default();
         let mapping =
             configuration.get("delta.columnMapping.mode").and_then(Value::as_str).unwrap_or("none").to_owned();
-        if self.change_type.is_none() && mapping == "id" {
+        if self.change_type.is_none() && self.described && mapping == "id" {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("delta table \"{name}\" maps columns by id, with which its change data feed cannot be read"),

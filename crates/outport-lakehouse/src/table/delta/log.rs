@@ -119,3 +119,8 @@ pub(super) const FEED: &str = "delta.enableChangeDataFeed";
 pub(super) fn is_on(value: &str) -> bool {
     value.eq_ignore_ascii_case("true")
 }
+
+/// The path of a file in its action.
+pub(super) fn path(file: &Action) -> Option<&str> {
+    file.get("path").and_then(Value::as_str)
+}
