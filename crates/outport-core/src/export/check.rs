@@ -53,6 +53,16 @@ impl Definition {
         let mut findings = Findings::new(node, position);
         let rows = self.rows(&mut findings);
         let (source, source_type) = self.source(vocabulary, &mut findings);
+        if matches!(rows, Rows::Versions { .. }) && source_type == Some(SourceType::Warehouse) {
+            findings.error(
+                &["incremental_by"],
+                Error::new(
+                    ErrorKind::Config,
+                    format!("incremental_by: table_version needs a lakehouse, connection \"{source}\" is a warehouse"),
+                )
+                .hint("tables of a database have no versions; use an incremental_column"),
+            );
+        }
         let target = self.target(vocabulary, &mut findings);
         let relation = self.relation(source_type, &rows, &mut findings);
         let (format, options) = self.format(vocabulary, &mut findings);

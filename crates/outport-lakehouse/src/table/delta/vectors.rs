@@ -1,6 +1,6 @@
 //! The rows that a commit took from a file, or gave back to it, by drawing its deletion vector anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use datafusion::execution::SessionState;
 use deltalake_core::DeltaTable;
@@ -27,9 +27,9 @@ pub(super) struct Redrawn {
 /// The pairs of a commit: what it removed and added under one path.
 pub(super) fn pair_up(adds: &mut Vec<Action>, removes: &mut Vec<Action>) -> Vec<(Action, Action)> {
     let mut added: HashMap<String, Action> = HashMap::new();
-    let gone: Vec<String> = removes.iter().filter_map(path).map(str::to_owned).collect();
+    let gone: HashSet<String> = removes.iter().filter_map(path).map(str::to_owned).collect();
     adds.retain(|add| match path(add) {
-        Some(path) if gone.iter().any(|gone| gone == path) => added.insert(path.to_owned(), add.clone()).is_some(),
+        Some(path) if gone.contains(path) => added.insert(path.to_owned(), add.clone()).is_some(),
         _ => true,
     });
     let mut pairs = Vec::new();

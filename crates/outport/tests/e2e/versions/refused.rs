@@ -94,8 +94,8 @@ fn what_has_no_versions_is_refused_by_name() {
     assert!(said.contains("needs a Delta Lake or Iceberg table, \"plain\" is files of csv"), "{said}");
     let folder = Folder::new(&CONFIG.replace("{type: lakehouse, url: lake}", "{type: duckdb, path: shop.db}"));
     folder.duckdb("shop.db", "CREATE TABLE orders AS SELECT 1 AS id");
-    let said = folder.fails(1, &["run"]);
-    assert!(said.contains("needs a Delta Lake or Iceberg table, duckdb has none"), "{said}");
+    let said = folder.fails(2, &["check"]);
+    assert!(said.contains("table_version needs a lakehouse, connection \"lake\" is a warehouse"), "{said}");
 }
 
 #[test]
