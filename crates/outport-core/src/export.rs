@@ -3,6 +3,7 @@
 mod check;
 mod definition;
 mod findings;
+mod rows;
 
 use std::fmt;
 
@@ -137,6 +138,15 @@ pub enum Rows {
         /// Dates for placeholders, where a query for them is given.
         period_query: Option<String>,
     },
+    /// Those that the table's versions behind the watermark brought.
+    Versions {
+        /// The version before the first run.
+        initial: Option<i64>,
+        /// Whether rows that were deleted come as well.
+        tombstones: bool,
+        /// Dates for placeholders, where a query for them is given.
+        period_query: Option<String>,
+    },
     /// Those of a period.
     Period {
         /// The column that is compared; `None` where the query does it.
@@ -151,18 +161,69 @@ impl Rows {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Full { .. } => "full",
-            Self::Incremental { .. } => "incremental",
+            Self::Incremental { .. } | Self::Versions { .. } => "incremental",
             Self::Period { .. } => "period",
+        }
+    }
+
+    /// Whether there is a watermark.
+    pub fn is_incremental(&self) -> bool {
+        matches!(self, Self::Incremental { .. } | Self::Versions { .. })
+    }
+
+    /// What the watermark is on.
+    pub fn cursor(&self) -> Option<&str> {
+        match self {
+            Self::Incremental { column, .. } => Some(column),
+            Self::Versions { .. } => Some(IncrementalBy::TableVersion.name()),
+            Self::Full { .. } | Self::Period { .. } => None,
         }
     }
 
     /// The query that gives the dates of a period.
     pub fn period_query(&self) -> Option<&str> {
         match self {
-            Self::Full { period_query } | Self::Incremental { period_query, .. } => period_query.as_deref(),
+            Self::Full { period_query }
+            | Self::Incremental { period_query, .. }
+            | Self::Versions { period_query, .. } => period_query.as_deref(),
             Self::Period { query, .. } => Some(query),
         }
     }
+}
+
+/// What tells which rows are new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncrementalBy {
+    /// The largest value of `incremental_column`.
+    #[default]
+    Column,
+    /// The version of the table: commits of Delta Lake, snapshots of Iceberg.
+    TableVersion,
+}
+
+impl IncrementalBy {
+    /// The name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Column => "column",
+            Self::TableVersion => "table_version",
+        }
+    }
+}
+
+/// What happens to rows that were deleted since the last run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletes {
+    /// Nothing: an increment holds what is new.
+    #[default]
+    Ignore,
+    /// They are rows of the increment, which says of every row what happened to it. Needs `incremental_by: table_version` and a
+    /// Delta table with a change data feed.
+    Tombstones,
+    /// They are found by comparing all keys with those of the last run. Not there yet.
+    FullKeysDiff,
 }
 
 /// What happens to rows whose incremental column is NULL.

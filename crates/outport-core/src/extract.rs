@@ -2,6 +2,7 @@
 
 use crate::engine::Dialect;
 use crate::value::Value;
+use crate::version::Changes;
 
 /// What an extract reads from.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -86,6 +87,8 @@ impl Range {
 pub struct Extract {
     /// What is read.
     pub relation: Relation,
+    /// The versions of the table whose rows are read, where it is not the table as it stands.
+    pub changes: Option<Changes>,
     /// The columns in the order wanted; all of them where there is no list.
     pub columns: Option<Vec<String>>,
     /// A predicate in the system's SQL.
@@ -109,12 +112,16 @@ impl Extract {
 
     /// All of a relation.
     pub fn of(relation: Relation) -> Self {
-        Self { relation, columns: None, filter: None, range: None, limit: None }
+        Self { relation, changes: None, columns: None, filter: None, range: None, limit: None }
     }
 
     /// Whether the extract is its relation as it stands: every row, every column.
     pub fn is_whole(&self) -> bool {
-        self.columns.is_none() && self.filter.is_none() && self.range.is_none() && self.limit.is_none()
+        self.changes.is_none()
+            && self.columns.is_none()
+            && self.filter.is_none()
+            && self.range.is_none()
+            && self.limit.is_none()
     }
 
     /// The SELECT that reads this extract. A query with nothing around it stays exactly as its author wrote it.
@@ -122,11 +129,29 @@ impl Extract {
         if let (Relation::Query(sql), true) = (&self.relation, self.is_whole()) {
             return trim_query(sql).to_owned();
         }
+        self.select(dialect, &self.from(dialect))
+    }
+
+    /// What stands behind FROM; for versions of a table as Spark writes them.
+    fn from(&self, dialect: Dialect) -> String {
+        let table = self.relation.to_sql(dialect);
+        match &self.changes {
+            None => table,
+            Some(Changes { after: None, to, .. }) => format!("{table} VERSION AS OF {}", to.number),
+            Some(Changes { after: Some(after), to, .. }) => {
+                let (first, last) = (after.number.saturating_add(1), to.number);
+                format!("table_changes({}, {first}, {last})", dialect.text(&table.replace('"', "")))
+            }
+        }
+    }
+
+    /// The SELECT that reads the columns and rows of this extract from something else that has them.
+    pub fn select(&self, dialect: Dialect, from: &str) -> String {
         let columns = match &self.columns {
             None => "*".to_owned(),
             Some(columns) => columns.iter().map(|c| dialect.ident(c)).collect::<Vec<_>>().join(", "),
         };
-        let mut sql = format!("SELECT {columns} FROM {}", self.relation.to_sql(dialect));
+        let mut sql = format!("SELECT {columns} FROM {from}");
         let predicates: Vec<String> =
             [self.filter.as_ref().map(|f| format!("({f}\n)")), self.range.as_ref().map(|r| r.to_sql(dialect))]
                 .into_iter()

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod names;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 pub use bounds::{cursor_query, null_cursor_query, period_from_rows};
 pub use names::{check_collisions, target_paths};
+pub use versions::{VersionsObserved, last_version};
 
 use crate::error::suggestion;
 use crate::export::{Export, ExportKey, NullCursor, Rows, SchemaPolicy};
@@ -89,6 +91,8 @@ pub struct Observed {
     pub null_cursors: u64,
     /// The number of rows the source expects, where it can tell.
     pub estimate: Option<u64>,
+    /// The versions behind the watermark, where that is what the export goes by.
+    pub versions: Option<VersionsObserved>,
 }
 
 /// What one run of one export will do.
@@ -152,6 +156,7 @@ pub struct PlanOptions {
 pub fn placeholders(export: &Export, moment: &Moment, last: &Last, format: &dyn Format) -> Placeholders {
     let initial = match &export.rows {
         Rows::Incremental { initial, .. } => initial.clone().map(Value::Text),
+        Rows::Versions { initial, .. } => initial.map(|number| Value::Int(number.into())),
         _ => None,
     };
     Placeholders {
@@ -198,13 +203,14 @@ pub fn plan(
             wanted.iter().map(|c| find_column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?,
         ),
     };
+    let columns = versions::with_change_columns(&export.rows, columns);
     let written = written_schema(&observed.schema, columns.as_deref());
     let partition_by =
         export.partition_by.iter().map(|c| find_column(&written, c, "partition_by")).collect::<Result<Vec<_>>>()?;
     let (described, type_losses) = describe(&written, &partition_by, export, format)?;
 
     let fingerprint = fingerprint(export);
-    if matches!(export.rows, Rows::Incremental { .. }) && last.watermark.is_some() {
+    if export.rows.is_incremental() && last.watermark.is_some() {
         refuse_change(export, last, &fingerprint, options, &mut notes)?;
     }
     compare_schema(export, last, &described, options, &mut notes)?;
@@ -214,6 +220,8 @@ pub fn plan(
     extract.columns = columns;
     extract.filter = export.filter.clone();
     extract.range = window.range;
+    extract.changes = window.changes;
+    notes.extend(window.note);
     extract.limit = options.limit;
     let mut watermark = window.watermark;
     if options.limit.is_some() {
@@ -313,8 +321,8 @@ fn describe(
 /// A hash of what decides which rows an export reads: relation, columns, filter and cursor.
 pub fn fingerprint(export: &Export) -> String {
     let cursor = match &export.rows {
-        Rows::Incremental { column, .. } => Some(column),
-        _ => None,
+        Rows::Versions { tombstones: true, .. } => Some("table_version with tombstones"),
+        rows => rows.cursor(),
     };
     let relation = match &export.relation {
         // White space at the ends and line ends are no change of a query.
@@ -322,7 +330,8 @@ pub fn fingerprint(export: &Export) -> String {
         table => table.clone(),
     };
     let text = serde_json::json!({
-        "source": export.source, "relation": relation, "columns": export.columns, "filter": export.filter, "cursor": cursor,
+        "source": export.source, "relation": relation, "columns": export.columns, "filter": export.filter,
+        "cursor": cursor,
     });
     hex::encode(Sha256::digest(text.to_string().as_bytes()))
 }

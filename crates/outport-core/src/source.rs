@@ -4,8 +4,9 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use crate::engine::Engine;
-use crate::extract::Extract;
-use crate::{Batches, Context, Result};
+use crate::extract::{Extract, Relation};
+use crate::version::{Span, TableVersion};
+use crate::{Batches, Context, Error, ErrorKind, Result};
 
 /// Reads extracts from one connection.
 ///
@@ -27,6 +28,28 @@ pub trait Source: Send + Sync {
     /// The SQL engine of this source, where it has one.
     fn engine(&self) -> Option<&dyn Engine> {
         None
+    }
+
+    /// The version that a table has now, and whether those behind `after` brought rows; with `tombstones`, or took rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the table has no versions, or cannot tell what was deleted. [`ErrorKind::Contract`] where
+    /// what lies behind `after` cannot be told apart any more, naming the version: the whole table has to be read then.
+    async fn span(
+        &self,
+        _table: &Relation,
+        _after: Option<&TableVersion>,
+        _tombstones: bool,
+        _context: &Context,
+    ) -> Result<Span> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "incremental_by: table_version needs a Delta Lake or Iceberg table, {} has none",
+                self.caps().system
+            ),
+        )
+        .hint("use an incremental_column"))
     }
 
     /// The number of rows the system expects an extract to have; `None` when it cannot tell cheaply.

@@ -12,6 +12,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Dialect;
+use crate::version::TableVersion;
 use crate::{Error, ErrorKind, Result};
 
 /// A scalar with its type.
@@ -34,6 +35,8 @@ pub enum Value {
     TimestampTz(Timestamp),
     /// A time of day.
     Time(Time),
+    /// A version of a table; two of them have no order, since those of Iceberg have none.
+    Version(TableVersion),
 }
 
 impl Value {
@@ -188,6 +191,7 @@ impl Value {
                 }
             }
             Self::Time(time) => format!("TIME '{time}'"),
+            Self::Version(version) => version.number.to_string(),
         }
     }
 }
@@ -265,6 +269,7 @@ impl fmt::Display for Value {
             Self::Timestamp(v) => write!(f, "{v}"),
             Self::TimestampTz(v) => write!(f, "{v}"),
             Self::Time(v) => write!(f, "{v}"),
+            Self::Version(v) => write!(f, "{}", v.number),
         }
     }
 }

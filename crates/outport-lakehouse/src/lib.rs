@@ -11,11 +11,13 @@
 //! - **What cannot be read right is refused**, naming the feature: readers of ours must not skip a deletion vector.
 
 mod cancel;
+mod changes;
 mod config;
 mod discover;
 mod error;
 mod named;
 mod names;
+mod overlay;
 mod root;
 mod scan;
 mod session;

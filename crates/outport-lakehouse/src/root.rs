@@ -10,12 +10,15 @@ use url::Url;
 
 use crate::config::TableFormat;
 use crate::error::from_store;
+use crate::overlay::Overlay;
 
 /// The root of a lakehouse.
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     /// The store, whose paths begin at the bucket, container or file system.
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// The tables laid over those in the store, where there can be any.
+    overlay: Option<Overlay>,
     /// Scheme and authority of the store, without a path.
     authority: Url,
     /// The folder inside the store.
@@ -39,7 +42,30 @@ impl Root {
             }
             None => (prefix, None),
         };
-        Self { store, authority, prefix, only }
+        Self { store, overlay: None, authority, prefix, only }
+    }
+
+    /// The same root, in which tables can be laid over those that are there.
+    pub(crate) fn with_overlay(mut self) -> Self {
+        self.overlay = Some(Overlay::new(Arc::clone(&self.store)));
+        self
+    }
+
+    /// The tables that were laid over others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where this root has none.
+    pub(crate) fn overlay(&self) -> Result<&Overlay> {
+        self.overlay.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "no table can be laid over another here"))
+    }
+
+    /// The root through which the tables are seen that were laid over others.
+    ///
+    /// It has an address of its own: of a `file` URL, the Delta kernel asks whether the folder exists.
+    pub(crate) fn laid(&self) -> Result<Self> {
+        let authority =
+            Url::parse("table-changes://lake/").map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        Ok(Self { store: Arc::new(self.overlay()?.clone()), authority, ..self.clone() })
     }
 
     /// The address under which the engine knows the store.
@@ -73,6 +99,7 @@ impl Root {
 
     /// How a path is shown: relative to the root where it lies below it.
     pub(crate) fn show(&self, path: &Path) -> String {
+        let path = &self.overlay.as_ref().map_or_else(|| path.clone(), |overlay| overlay.place(path));
         let relative: Option<Vec<_>> =
             path.prefix_match(&self.prefix).map(|parts| parts.map(|p| p.as_ref().to_owned()).collect());
         match relative {

@@ -22,13 +22,16 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::future::BoxFuture;
 use outport_core::context::Cancel;
+use outport_core::engine::Dialect;
+use outport_core::extract::{Extract, Relation};
+use outport_core::version::{Changes, Span, TableVersion};
 use outport_core::{Error, ErrorKind, Result};
 
 use crate::config::LakehouseConfig;
 use crate::error::from_datafusion;
 use crate::scan::SpreadDelta;
 use crate::table::{Opened, Surroundings};
-use crate::{cancel, discover, named, names, table};
+use crate::{cancel, changes, discover, named, names, table};
 
 /// Rows in a batch: what the engine's own operators are tuned for.
 const BATCH_ROWS: usize = 8192;
@@ -45,6 +48,7 @@ pub(crate) struct Session {
     state: SessionState,
     registry: Registry,
     opened: tokio::sync::Mutex<HashMap<String, Opened>>,
+    spans: tokio::sync::Mutex<changes::Spans>,
     settings: Mutex<Vec<(String, String)>>,
     around: Surroundings,
 }
@@ -58,7 +62,8 @@ pub(crate) struct Planned {
 }
 
 impl Session {
-    pub(crate) fn new(around: Surroundings) -> Result<Self> {
+    pub(crate) fn new(mut around: Surroundings) -> Result<Self> {
+        around.root = around.root.with_overlay();
         let context = &around.context;
         let mut config = SessionConfig::new()
             .with_target_partitions(context.threads.max(1))
@@ -79,7 +84,10 @@ impl Session {
             .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
             .build_arc()
             .map_err(from_datafusion)?;
-        runtime.register_object_store(around.root.authority(), Arc::clone(&around.root.store));
+        let laid = around.root.laid()?;
+        for root in [&around.root, &laid] {
+            runtime.register_object_store(root.authority(), Arc::clone(&root.store));
+        }
         let registry = Registry::default();
         let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(SpreadDelta)];
         rules.extend(PhysicalOptimizer::new().rules);
@@ -90,7 +98,14 @@ impl Session {
             .with_default_features()
             .with_catalog_list(Arc::new(registry.clone()))
             .build();
-        Ok(Self { state, registry, opened: tokio::sync::Mutex::default(), settings: Mutex::default(), around })
+        Ok(Self {
+            state,
+            registry,
+            opened: tokio::sync::Mutex::default(),
+            spans: tokio::sync::Mutex::default(),
+            settings: Mutex::default(),
+            around,
+        })
     }
 
     /// Plans a query.
@@ -123,6 +138,43 @@ impl Session {
         snapshots.dedup();
         let snapshot = (!snapshots.is_empty()).then(|| snapshots.join(", "));
         Ok(Planned { plan, state, snapshot })
+    }
+
+    /// The version that a table has now, and what lies behind `after`.
+    pub(crate) async fn span(
+        &self,
+        config: &LakehouseConfig,
+        table: &Relation,
+        after: Option<&TableVersion>,
+        tombstones: bool,
+    ) -> Result<Span> {
+        changes::span(config, table, after, tombstones, &self.around).await
+    }
+
+    /// The query that reads an extract, once the versions that it is of have been opened.
+    pub(crate) async fn sql(&self, config: &LakehouseConfig, extract: &Extract) -> Result<String> {
+        match &extract.changes {
+            None => Ok(extract.to_sql(Dialect::DataFusion)),
+            Some(changes) => self.laid(config, &extract.relation, changes).await.map(|laid| laid.to_sql(extract)),
+        }
+    }
+
+    async fn laid(&self, config: &LakehouseConfig, table: &Relation, changes: &Changes) -> Result<changes::Laid> {
+        let key = format!("{table:?} {changes:?}");
+        let mut spans = self.spans.lock().await;
+        if let Some(laid) = spans.get(&key) {
+            return Ok(laid.clone());
+        }
+        let state = self.configured()?;
+        let (laid, tables) = changes::open(config, table, changes, &state, &self.around).await?;
+        let mut opened = self.opened.lock().await;
+        for (name, table) in tables {
+            let reference = TableReference::bare(name);
+            self.registry.insert(&reference, &state, Arc::clone(&table.provider));
+            opened.insert(reference.to_string(), table);
+        }
+        spans.insert(key, laid.clone());
+        Ok(laid)
     }
 
     /// Runs `SET name = value`, for the rest of the run.

@@ -14,6 +14,7 @@ use outport_core::engine::{Dialect, Engine};
 use outport_core::extract::{Extract, Relation};
 use outport_core::source::{Source, SourceCaps};
 use outport_core::text::TextTables;
+use outport_core::version::{Span, TableVersion};
 use outport_core::{Batches, Context, Error, Result};
 use url::Url;
 use uuid::Uuid;
@@ -130,13 +131,33 @@ impl Source for Lakehouse {
 
     async fn schema(&self, extract: &Extract, context: &Context) -> Result<SchemaRef> {
         let session = self.session(context)?;
-        let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
+        let planned = unless_cancelled(&context.cancel, async {
+            let sql = session.sql(&self.config, extract).await?;
+            session.plan(&self.config, &sql, &context.cancel).await
+        })
+        .await;
         Ok(plain(&planned.map_err(|error| of_extract(extract, error))?.plan.schema()))
     }
 
     async fn read(&self, extract: &Extract, context: &Context) -> Result<Batches> {
-        self.run(&extract.to_sql(Dialect::DataFusion), context).await.map_err(|error| of_extract(extract, error))
+        let session = self.session(context)?;
+        let sql = unless_cancelled(&context.cancel, session.sql(&self.config, extract)).await;
+        let batches = match sql {
+            Ok(sql) => self.run(&sql, context).await,
+            Err(error) => Err(error),
+        };
+        batches.map_err(|error| of_extract(extract, error))
+    }
+
+    async fn span(
+        &self,
+        table: &Relation,
+        after: Option<&TableVersion>,
+        tombstones: bool,
+        context: &Context,
+    ) -> Result<Span> {
+        let session = self.session(context)?;
+        unless_cancelled(&context.cancel, session.span(&self.config, table, after, tombstones)).await
     }
 
     async fn relations(&self, context: &Context) -> Result<Vec<String>> {
@@ -150,13 +171,18 @@ impl Source for Lakehouse {
     /// From the statistics of logs and footers; exact for whole tables, a guess behind filters.
     async fn estimate(&self, extract: &Extract, context: &Context) -> Result<Option<u64>> {
         let session = self.session(context)?;
-        let sql = extract.to_sql(Dialect::DataFusion);
-        let planned = unless_cancelled(&context.cancel, session.plan(&self.config, &sql, &context.cancel)).await;
+        let planned = unless_cancelled(&context.cancel, async {
+            let sql = session.sql(&self.config, extract).await?;
+            session.plan(&self.config, &sql, &context.cancel).await
+        })
+        .await;
         let plan = planned.map_err(|error| of_extract(extract, error))?.plan;
         let statistics = plan.partition_statistics(None).map_err(from_datafusion)?;
         // What the engine supposes of filters and joins is a fifth of the rows, whatever they hold: worse than nothing.
-        let guessed =
-            matches!(extract.relation, Relation::Query(_)) || extract.filter.is_some() || extract.range.is_some();
+        let guessed = matches!(extract.relation, Relation::Query(_))
+            || extract.filter.is_some()
+            || extract.range.is_some()
+            || extract.changes.is_some();
         Ok(match statistics.num_rows {
             Precision::Exact(rows) => Some(rows as u64),
             Precision::Inexact(rows) if !guessed => Some(rows as u64),

@@ -265,8 +265,7 @@ impl Run<'_> {
     /// A retry is asked for nothing else. Any other run goes on unless it would replace files that nobody can make again: the
     /// rows of an increment lie behind the watermark now.
     fn is_done(&self, plan: &Plan, receipt: &Receipt) -> bool {
-        let incremental = matches!(self.export.rows, Rows::Incremental { .. });
-        let keeps = incremental || self.export.if_exists != IfExists::Overwrite;
+        let keeps = self.export.rows.is_incremental() || self.export.if_exists != IfExists::Overwrite;
         let paths = receipt.files.iter().map(|file| file.path.as_str());
         self.call.parameters.is_retry || (keeps && same_names(plan, paths.chain(receipt.manifest.as_deref())))
     }
@@ -274,7 +273,9 @@ impl Run<'_> {
     /// The rows of the increment before, where this run would replace its files: a second call on one run date. They lie behind
     /// the watermark, so that the new files do not hold them, unless a lookback reads them again.
     async fn replaced_increment(&self, plan: &Plan) -> Result<Option<u64>> {
-        let Rows::Incremental { lookback: None, .. } = self.export.rows else { return Ok(None) };
+        if !matches!(self.export.rows, Rows::Incremental { lookback: None, .. } | Rows::Versions { .. }) {
+            return Ok(None);
+        }
         let runs = self.call.state.runs_of(&self.export.key, LATEST).await?;
         let last = runs.iter().find(|run| run.rows_exported.is_some_and(|rows| rows > 0));
         let replaced = last.filter(|run| same_names(plan, run.file_paths.iter().map(String::as_str)));

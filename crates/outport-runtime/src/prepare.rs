@@ -5,9 +5,10 @@ use std::sync::Arc;
 use outport_core::engine::{Dialect, Engine};
 use outport_core::export::{Export, Rows};
 use outport_core::extract::{Extract, Relation};
-use outport_core::plan::{self, Last, Moment, Observed, Plan, PlanOptions};
+use outport_core::plan::{self, Last, Moment, Observed, Plan, PlanOptions, VersionsObserved};
 use outport_core::source::Source;
 use outport_core::value::Value;
+use outport_core::version::Changes;
 use outport_core::{Context, Error, ErrorKind, Result};
 
 use crate::systems::Systems;
@@ -48,11 +49,29 @@ pub async fn prepare(
         placeholders.period = Some(plan::period_from_rows(&rows)?);
     }
     let relation = plan::relation(export, &placeholders)?;
-    let schema =
-        source.schema(&Extract::of(relation.clone()), context).await.map_err(|e| e.context(reading(&relation)))?;
+    let versions = match &export.rows {
+        Rows::Versions { tombstones, .. } => {
+            let found = versions(export, last, &relation, *tombstones, options, source.as_ref(), context).await;
+            Some(found.map_err(|e| e.context(reading(&relation)))?)
+        }
+        _ => None,
+    };
+    let mut all = Extract::of(relation.clone());
+    all.changes = versions.as_ref().map(|found| Changes {
+        after: found.after.clone(),
+        to: found.span.to.clone(),
+        tombstones: matches!(export.rows, Rows::Versions { tombstones: true, .. }),
+    });
+    let schema = source.schema(&all, context).await.map_err(|e| e.context(reading(&relation)))?;
 
-    let mut observed =
-        Observed { schema, period: placeholders.period.clone(), upper: None, null_cursors: 0, estimate: None };
+    let mut observed = Observed {
+        schema,
+        period: placeholders.period.clone(),
+        upper: None,
+        null_cursors: 0,
+        estimate: None,
+        versions,
+    };
     if matches!(export.rows, Rows::Incremental { .. }) {
         let engine = engine(source.as_ref(), "an incremental export")?;
         if let Some(sql) = plan::cursor_query(export, &relation, &observed.schema, dialect)? {
@@ -68,6 +87,30 @@ pub async fn prepare(
     // An estimate is a courtesy: a source that cannot give one does not stop the export.
     plan.estimated_rows = source.estimate(&plan.extract, context).await.ok().flatten();
     Ok(Prepared { plan, source })
+}
+
+/// The versions behind the watermark; the whole table where they cannot be told apart and the user accepts that.
+async fn versions(
+    export: &Export,
+    last: &Last,
+    table: &Relation,
+    tombstones: bool,
+    options: PlanOptions,
+    source: &dyn Source,
+    context: &Context,
+) -> Result<VersionsObserved> {
+    let observed = async {
+        let after = plan::last_version(export, last)?;
+        let span = source.span(table, after.as_ref(), tombstones, context).await?;
+        Ok::<_, Error>(VersionsObserved { after, span, anew: None })
+    };
+    match observed.await {
+        Err(error) if error.kind() == ErrorKind::Contract && options.accept_change => {
+            let span = source.span(table, None, tombstones, context).await?;
+            Ok(VersionsObserved { after: None, span, anew: Some(error.message().to_owned()) })
+        }
+        observed => observed,
+    }
 }
 
 fn engine<'a>(source: &'a dyn Source, what: &str) -> Result<&'a dyn Engine> {

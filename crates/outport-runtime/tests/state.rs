@@ -12,6 +12,7 @@ use outport_core::context::{Journal, Warning};
 use outport_core::destination::Intent;
 use outport_core::run::RunState;
 use outport_core::value::Value;
+use outport_core::version::TableVersion;
 use outport_runtime::state::{HistoryFilter, State};
 use support::{child, failure, key, plan, receipt, start};
 use uuid::Uuid;
@@ -143,6 +144,8 @@ async fn watermarks_keep_their_type_and_their_history(url: &str) {
         date("2025-02-28T23:59:59.123456789"),
         Value::TimestampTz("2025-02-28T23:59:59.000001Z".parse().unwrap()),
         Value::Time("23:59:59.5".parse().unwrap()),
+        Value::Version(TableVersion { number: 12, table: Some("a1b2".to_owned()) }),
+        Value::Version(TableVersion { number: -1, table: None }),
     ];
     for value in &values {
         state.set_watermark(&key, "modified", value).await.unwrap();
@@ -152,7 +155,7 @@ async fn watermarks_keep_their_type_and_their_history(url: &str) {
     assert!(history.iter().rev().map(|r| r.value.clone().unwrap()).eq(values));
     state.reset_watermark(&key).await.unwrap();
     assert_eq!(state.last(&key).await.unwrap().watermark, None);
-    assert_eq!(state.watermark_history(&key, 100).await.unwrap().len(), 10, "a reset is a row of the history");
+    assert_eq!(state.watermark_history(&key, 100).await.unwrap().len(), 12, "a reset is a row of the history");
     assert_eq!(state.last(&support::key("others")).await.unwrap().watermark, None);
 }
 

@@ -7,7 +7,7 @@ use crate::export::{Definition, Export, ExportKey, ManifestSetting, Rows, Source
 use crate::extract::Relation;
 use crate::format::{FormatCaps, FormatOptions};
 use crate::layout::{Codec, Compression};
-use crate::placeholder::{self, NAME_PLACEHOLDERS, PATH_PLACEHOLDERS, PERIOD_QUERY_PLACEHOLDERS, QUERY_PLACEHOLDERS};
+use crate::placeholder::{self, NAME_PLACEHOLDERS, PATH_PLACEHOLDERS, QUERY_PLACEHOLDERS};
 use crate::{Error, ErrorKind, Result};
 
 /// What the words of a definition can refer to.
@@ -55,6 +55,16 @@ impl Definition {
         let mut findings = Findings::new(node, position);
         let rows = self.rows(&mut findings);
         let (source, source_type) = self.source(vocabulary, &mut findings);
+        if matches!(rows, Rows::Versions { .. }) && source_type == Some(SourceType::Warehouse) {
+            findings.error(
+                &["incremental_by"],
+                Error::new(
+                    ErrorKind::Config,
+                    format!("incremental_by: table_version needs a lakehouse, connection \"{source}\" is a warehouse"),
+                )
+                .hint("tables of a database have no versions; use an incremental_column"),
+            );
+        }
         let target = self.target(vocabulary, &mut findings);
         let relation = self.relation(source_type, &rows, &mut findings);
         let (format, options) = self.format(vocabulary, &mut findings);
@@ -110,72 +120,6 @@ impl Definition {
             timezone: self.timezone,
             position: position.clone(),
         })
-    }
-
-    fn rows(&self, findings: &mut Findings<'_>) -> Rows {
-        let full = || Rows::Full { period_query: self.period_date_query.clone() };
-        if let Some(query) = &self.period_date_query {
-            let checked = placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS);
-            findings.keep("period_date_query", checked);
-        }
-        match self.extract_type.as_deref() {
-            None | Some("full") => {
-                if let Some(column) = &self.incremental_column
-                    && self.extract_type.is_none()
-                {
-                    findings.error(
-                        &["incremental_column"],
-                        Error::new(
-                            ErrorKind::Config,
-                            format!("incremental_column \"{column}\" has no effect on a full extract"),
-                        )
-                        .hint("set extract_type: incremental, or extract_type: full if it is meant to be there"),
-                    );
-                }
-                full()
-            }
-            Some("incremental") => {
-                let column = findings.require(
-                    &["incremental_column", "extract_type"],
-                    self.incremental_column.clone(),
-                    "incremental_column is required when extract_type='incremental'",
-                );
-                Rows::Incremental {
-                    column,
-                    initial: self.incremental_initial_watermark.clone(),
-                    lookback: self.incremental_lookback.clone(),
-                    on_null: self.on_null_cursor.unwrap_or_default(),
-                    period_query: self.period_date_query.clone(),
-                }
-            }
-            Some("period") => {
-                let query = findings.require(
-                    &["period_date_query", "extract_type"],
-                    self.period_date_query.clone(),
-                    "period_date_query is required when extract_type='period'",
-                );
-                if self.source_query.is_none() && self.period_filter_column.is_none() {
-                    findings.add(
-                        &["extract_type"],
-                        "period_filter_column is required when extract_type='period' with source_table",
-                    );
-                }
-                let column = if self.source_query.is_some() { None } else { self.period_filter_column.clone() };
-                Rows::Period { column, query }
-            }
-            Some(other) => {
-                let valid = ["full", "incremental", "period"];
-                findings.error(
-                    &["extract_type"],
-                    Error::new(
-                        ErrorKind::Config,
-                        format!("Unsupported extract_type: '{other}'. Valid options: {}", valid.join(", ")),
-                    )
-                    .hint(suggestion(other, valid)),
-                );
-                full()
-            }
-        }
     }
 
     fn source(&self, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> (String, Option<SourceType>) {
@@ -250,7 +194,7 @@ impl Definition {
                 if self.source_filter.is_some() {
                     findings.add(&["source_filter"], "source_filter cannot be used with source_query");
                 }
-                if placeholder::uses(query, "watermark") && !matches!(rows, Rows::Incremental { .. }) {
+                if placeholder::uses(query, "watermark") && !rows.is_incremental() {
                     findings
                         .add(&["source_query"], "source_query uses {watermark}, which needs extract_type: incremental");
                 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{NullCursor, SchemaPolicy};
+use super::{Deletes, IncrementalBy, NullCursor, SchemaPolicy};
 use crate::layout::{Header, IfExists, OnEmpty};
 
 /// One export as it is written in a file or a row of a definition table.
@@ -95,14 +95,18 @@ pub struct Definition {
 
     /// full (default), incremental or period.
     pub extract_type: Option<String>,
+    /// What tells which rows are new: `column` (default), or `table_version` for Delta Lake and Iceberg tables.
+    pub incremental_by: Option<IncrementalBy>,
     /// Column for watermark tracking.
     pub incremental_column: Option<String>,
-    /// Watermark before the first run; rows behind it are exported.
+    /// Watermark before the first run, a value of the column or a version; rows behind it are exported.
     pub incremental_initial_watermark: Option<String>,
     /// How far behind the watermark rows are read again for late arrivals: `2 days`, `PT6H`, or a number.
     pub incremental_lookback: Option<String>,
     /// What happens to rows whose incremental column is NULL; default error.
     pub on_null_cursor: Option<NullCursor>,
+    /// What happens to rows that were deleted since the last run: `ignore` (default) or `tombstones`.
+    pub deletes: Option<Deletes>,
     /// Column that the period is compared with; with `source_table` only.
     pub period_filter_column: Option<String>,
     /// Query that returns `start_date` and `end_date`.

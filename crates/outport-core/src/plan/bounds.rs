@@ -5,22 +5,25 @@ use arrow::datatypes::{DataType, Schema};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::{Last, Moment, Observed, find_column};
+use super::{Last, Moment, Observed, find_column, versions};
 use crate::engine::Dialect;
 use crate::error::suggestion;
 use crate::export::{Export, NullCursor, Rows};
 use crate::extract::{Bound, Range, Relation};
 use crate::manifest::Bounds;
 use crate::value::Value;
+use crate::version::Changes;
 use crate::{Error, ErrorKind, Result};
 
 /// The rows of a run.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     pub(super) range: Option<Range>,
+    pub(super) changes: Option<Changes>,
     pub(super) bounds: Bounds,
     pub(super) watermark: Option<Value>,
     pub(super) nothing_new: bool,
+    pub(super) note: Option<String>,
 }
 
 /// The query for the largest value of the incremental column: the upper bound of the run.
@@ -87,6 +90,7 @@ pub(super) fn window(export: &Export, observed: &Observed, last: &Last, moment: 
         Rows::Incremental { column, initial, lookback, on_null, .. } => {
             incremental(export, observed, last, column, initial.as_deref(), lookback.as_deref(), *on_null)?
         }
+        Rows::Versions { tombstones, .. } => versions::window(observed, *tombstones)?,
         Rows::Period { column, .. } => period(observed, column.as_deref(), moment.run_date.time_zone())?,
     };
     if let Some((start, end)) = &observed.period {
@@ -156,6 +160,7 @@ fn incremental(
         },
         watermark: upper,
         nothing_new: nothing_new && on_null != NullCursor::Include,
+        ..Window::default()
     })
 }
 
@@ -185,7 +190,7 @@ fn before(value: &Value, lookback: &str) -> Result<Value> {
         Value::TimestampTz(v) => {
             Value::TimestampTz(v.to_zoned(TimeZone::UTC).checked_sub(span()?).map_err(out)?.timestamp())
         }
-        Value::Decimal(_) | Value::Text(_) | Value::Time(_) => {
+        Value::Decimal(_) | Value::Text(_) | Value::Time(_) | Value::Version(_) => {
             return Err(Error::new(
                 ErrorKind::Config,
                 "incremental_lookback needs a date, timestamp, integer or float column",

@@ -1,3 +1,5 @@
+mod versions;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -78,7 +80,7 @@ fn observed() -> Observed {
         Field::new("day", DataType::Date32, true),
         Field::new("region", DataType::Utf8, true),
     ]);
-    Observed { schema: Arc::new(schema), period: None, upper: None, null_cursors: 0, estimate: None }
+    Observed { schema: Arc::new(schema), period: None, upper: None, null_cursors: 0, estimate: None, versions: None }
 }
 
 fn timestamp(text: &str) -> Value {

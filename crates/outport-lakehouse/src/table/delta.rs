@@ -1,5 +1,9 @@
 //! Delta Lake tables, through delta-rs on our own store.
 
+pub(crate) mod changes;
+mod log;
+mod vectors;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +41,14 @@ use crate::table::Opened;
 /// [`ErrorKind::Unsupported`] naming the reader feature that is missing, [`ErrorKind::NotFound`] for versions and log files
 /// that are gone.
 pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Result<Opened> {
+    let table = load(found, root).await?;
+    let version = table.version().unwrap_or_default();
+    let provider = provider(&found.name, &table, state, root).await?;
+    Ok(Opened { provider, snapshot: Some(format!("delta:{}@{version}", found.name)), bytes: 0 })
+}
+
+/// The version that is configured, or the latest, without its files.
+async fn load(found: &Found, root: &Root) -> Result<DeltaTable> {
     let name = &found.name;
     let log = default_logstore(
         Arc::new(PrefixStore::new(Arc::clone(&root.store), found.path.clone())),
@@ -67,6 +79,11 @@ pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Re
         }
         (error, _) => error,
     })?;
+    Ok(table)
+}
+
+/// How the engine sees a version.
+async fn provider(name: &str, table: &DeltaTable, state: &SessionState, root: &Root) -> Result<Arc<dyn TableProvider>> {
     let provider = table
         .table_provider()
         .with_session(Arc::new(state.clone()))
@@ -79,9 +96,7 @@ pub(crate) async fn open(found: &Found, state: &SessionState, root: &Root) -> Re
         let property = snapshot.metadata().configuration().get("delta.enableDeletionVectors");
         Vectors { skips_files: property.is_some_and(|value| value.eq_ignore_ascii_case("true")) }
     });
-    let provider = Arc::new(Delta { inner: provider, vectors, root: root.clone() });
-    let version = table.version().unwrap_or_default();
-    Ok(Opened { provider, snapshot: Some(format!("delta:{name}@{version}")), bytes: 0 })
+    Ok(Arc::new(Delta { inner: provider, vectors, root: root.clone() }))
 }
 
 /// The instant of a `timestamp` in the configuration.

@@ -1,5 +1,7 @@
 //! Iceberg tables without a catalog: the newest metadata file in the table's folder is its state.
 
+pub(crate) mod changes;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use futures::{StreamExt, TryStreamExt};
 use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::scan::FileScanTask;
-use iceberg::spec::{DataFileFormat, TableMetadata};
+use iceberg::spec::{DataFileFormat, SnapshotRef, TableMetadata};
 use iceberg::table::{StaticTable, Table};
 use iceberg_datafusion::physical_plan::convert_filters_to_predicate;
 use object_store::ObjectMeta;
@@ -44,6 +46,31 @@ const FORMAT_VERSION: u8 = 2;
 /// [`ErrorKind::Unsupported`] naming what cannot be read (format version 3, files that are not Parquet),
 /// [`ErrorKind::NotFound`] for snapshots that expired.
 pub(crate) async fn open(found: &Found, root: &Root) -> Result<Opened> {
+    let name = &found.name;
+    let table = load(found, root).await?;
+    let snapshot = snapshot(found, table.metadata())?;
+    let schema = match snapshot.and_then(|id| table.metadata().snapshot_by_id(id)) {
+        // The latest snapshot is read with the table's schema, which may have changed after it; an older one with its own.
+        Some(old) if found.config.snapshot_id.is_some() || found.config.timestamp.is_some() => {
+            old.schema(table.metadata()).map_err(|error| from_iceberg(name, error))?
+        }
+        _ => Arc::clone(table.metadata().current_schema()),
+    };
+    let schema = Arc::new(schema_to_arrow_schema(&schema).map_err(|error| from_iceberg(name, error))?);
+    let bytes = snapshot
+        .and_then(|id| table.metadata().snapshot_by_id(id))
+        .and_then(|snapshot| snapshot.summary().additional_properties.get("total-files-size")?.parse().ok());
+    let label = snapshot.map_or_else(|| "empty".to_owned(), |id| id.to_string());
+    let provider = Iceberg { name: name.clone(), table, snapshot, appends: None, schema };
+    Ok(Opened {
+        provider: Arc::new(provider),
+        snapshot: Some(format!("iceberg:{name}@{label}")),
+        bytes: bytes.unwrap_or(0),
+    })
+}
+
+/// The newest state of the table.
+async fn load(found: &Found, root: &Root) -> Result<Table> {
     let name = &found.name;
     let file = metadata_file(found, root).await?;
     // The format version is read first: the library takes version 3 for granted, whose deletion vectors it does not apply.
@@ -70,29 +97,9 @@ pub(crate) async fn open(found: &Found, root: &Root) -> Result<Opened> {
     let io = storage::file_io(root, &found.path, Some(&head.location));
     let location = format!("{}/metadata/{}", head.location.trim_end_matches('/'), file.filename().unwrap_or_default());
     let ident = TableIdent::from_strs(["lake", name.as_str()]).map_err(|error| from_iceberg(name, error))?;
-    let table = StaticTable::from_metadata_file(&location, ident, io)
-        .await
-        .map_err(|error| from_iceberg(name, error))?
-        .into_table();
-    let snapshot = snapshot(found, table.metadata())?;
-    let schema = match snapshot.and_then(|id| table.metadata().snapshot_by_id(id)) {
-        // The latest snapshot is read with the table's schema, which may have changed after it; an older one with its own.
-        Some(old) if found.config.snapshot_id.is_some() || found.config.timestamp.is_some() => {
-            old.schema(table.metadata()).map_err(|error| from_iceberg(name, error))?
-        }
-        _ => Arc::clone(table.metadata().current_schema()),
-    };
-    let schema = Arc::new(schema_to_arrow_schema(&schema).map_err(|error| from_iceberg(name, error))?);
-    let bytes = snapshot
-        .and_then(|id| table.metadata().snapshot_by_id(id))
-        .and_then(|snapshot| snapshot.summary().additional_properties.get("total-files-size")?.parse().ok());
-    let label = snapshot.map_or_else(|| "empty".to_owned(), |id| id.to_string());
-    let provider = Iceberg { name: name.clone(), table, snapshot, schema };
-    Ok(Opened {
-        provider: Arc::new(provider),
-        snapshot: Some(format!("iceberg:{name}@{label}")),
-        bytes: bytes.unwrap_or(0),
-    })
+    let table =
+        StaticTable::from_metadata_file(&location, ident, io).await.map_err(|error| from_iceberg(name, error))?;
+    Ok(table.into_table())
 }
 
 /// What has to be known of the metadata before the library reads it.
@@ -178,6 +185,8 @@ struct Iceberg {
     name: String,
     table: Table,
     snapshot: Option<i64>,
+    /// The snapshots whose new files are read, where it is not the whole table.
+    appends: Option<Vec<SnapshotRef>>,
     schema: SchemaRef,
 }
 
@@ -186,12 +195,19 @@ impl Iceberg {
     async fn tasks(&self, columns: &[String], filters: &[Expr]) -> Result<Vec<FileScanTask>> {
         let Some(snapshot) = self.snapshot else { return Ok(Vec::new()) };
         let named = |error| from_iceberg(&self.name, error);
+        if let Some(appends) = &self.appends {
+            return self.checked(self.appends(appends, columns).await?);
+        }
         let mut scan = self.table.scan().snapshot_id(snapshot).select(columns);
         if let Some(predicate) = convert_filters_to_predicate(filters) {
             scan = scan.with_filter(predicate);
         }
         let tasks = scan.build().map_err(named)?.plan_files().await.map_err(named)?;
-        let mut tasks: Vec<FileScanTask> = tasks.try_collect().await.map_err(named)?;
+        self.checked(tasks.try_collect().await.map_err(named)?)
+    }
+
+    /// The tasks in the order of their files, where all can be read.
+    fn checked(&self, mut tasks: Vec<FileScanTask>) -> Result<Vec<FileScanTask>> {
         for task in &tasks {
             let refused = |what: &str| {
                 Err(Error::new(

@@ -8,3 +8,4 @@ mod names;
 mod queries;
 mod support;
 mod text;
+mod versions;

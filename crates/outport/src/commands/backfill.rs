@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 use jiff::civil::Date;
-use outport_core::export::{Export, Rows};
+use outport_core::export::Export;
 use outport_core::{Error, ErrorKind, Result};
 use outport_runtime::process::Summary;
 use outport_runtime::{Parameters, process_exports};
@@ -53,7 +53,7 @@ pub async fn run(args: &args::Backfill, app: &App) -> Result<u8> {
 
 /// A run of an export that takes everything that is new, or everything, is the same whatever its run date.
 fn note_what_repeats(exports: &[Export], app: &App) {
-    for export in exports.iter().filter(|export| export.active && matches!(export.rows, Rows::Incremental { .. })) {
+    for export in exports.iter().filter(|export| export.active && export.rows.is_incremental()) {
         let key = &export.key;
         app.printer.note(&format!("{key} is incremental: the first run date takes all that lies behind its watermark"));
     }

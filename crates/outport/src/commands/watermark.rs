@@ -1,9 +1,11 @@
 //! `outport watermark`.
 
-use outport_core::export::Rows;
-use outport_core::extract::Extract;
+use outport_core::export::{IncrementalBy, Rows};
+use outport_core::extract::{Extract, Relation};
 use outport_core::plan::find_column;
+use outport_core::source::Source;
 use outport_core::value::Value;
+use outport_core::version::TableVersion;
 use outport_core::{Context, Error, ErrorKind, Result};
 use outport_runtime::systems::Systems as _;
 use uuid::Uuid;
@@ -26,12 +28,12 @@ async fn get(selection: &Selection, app: &App) -> Result<u8> {
     let state = project.open_state().await?;
     let mut table = Table::new(&["Export", "Column", "Watermark", "Updated"], "no export is incremental");
     for export in exports {
-        let Rows::Incremental { column, .. } = &export.rows else { continue };
+        let Some(column) = export.rows.cursor() else { continue };
         let (value, updated) = match state.watermark(&export.key).await? {
             Some(watermark) => (watermark.watermark_value.into(), Cell::Time(watermark.updated_at)),
             None => (Cell::Empty, Cell::Empty),
         };
-        table.push(vec![export.key.to_string().into(), column.as_str().into(), value, updated]);
+        table.push(vec![export.key.to_string().into(), column.into(), value, updated]);
     }
     app.printer.table(&table)?;
     Ok(0)
@@ -47,15 +49,22 @@ async fn set(name: &str, text: &str, app: &App) -> Result<u8> {
             format!("\"{name}\" selects {} exports, expected one", exports.len()),
         ));
     };
-    let Rows::Incremental { column, .. } = &export.rows else {
-        return Err(Error::new(ErrorKind::Usage, format!("export {} is not incremental", export.key)));
-    };
     let state = project.open_state().await?;
     let mut context = Context::new(Uuid::new_v4());
     context.cancel = app.cancel.clone();
     let source = systems.source(&export.source, &context).await?;
+    let column = match &export.rows {
+        Rows::Incremental { column, .. } => column,
+        Rows::Versions { tombstones, .. } => {
+            let version = version(text, &export.relation, *tombstones, source.as_ref(), &context).await?;
+            let by = IncrementalBy::TableVersion.name();
+            state.set_watermark(&export.key, by, &version).await?;
+            return app.printer.line(&format!("{} {by}: {version}", export.key)).map(|()| 0);
+        }
+        _ => return Err(Error::new(ErrorKind::Usage, format!("export {} is not incremental", export.key))),
+    };
     let extract = match &export.relation {
-        outport_core::extract::Relation::Query(_) => None,
+        Relation::Query(_) => None,
         table => Some(Extract::of(table.clone())),
     };
     let value = match extract {
@@ -72,6 +81,22 @@ async fn set(name: &str, text: &str, app: &App) -> Result<u8> {
     Ok(0)
 }
 
+/// A version that the next run can go on from.
+async fn version(
+    text: &str,
+    table: &Relation,
+    tombstones: bool,
+    source: &dyn Source,
+    context: &Context,
+) -> Result<Value> {
+    let number = text.trim().parse().map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("expected a version of the table, a whole number, found \"{text}\""))
+    })?;
+    let after = TableVersion { number, table: None };
+    let span = source.span(table, Some(&after), tombstones, context).await?;
+    Ok(Value::Version(TableVersion { number, table: span.to.table }))
+}
+
 async fn reset(selection: &Selection, app: &App) -> Result<u8> {
     if selection.names.is_empty() && selection.select.is_empty() && selection.group.is_none() {
         return Err(Error::new(ErrorKind::Usage, "name the exports whose watermark is to be forgotten")
@@ -79,7 +104,7 @@ async fn reset(selection: &Selection, app: &App) -> Result<u8> {
     }
     let (project, _, exports) = app.selected(selection).await?;
     let state = project.open_state().await?;
-    for export in exports.iter().filter(|export| matches!(export.rows, Rows::Incremental { .. })) {
+    for export in exports.iter().filter(|export| export.rows.is_incremental()) {
         state.reset_watermark(&export.key).await?;
         app.printer.line(&format!("{}: the next run exports everything", export.key))?;
     }

@@ -27,13 +27,20 @@ use outport_runtime::state::State;
 use outport_runtime::{Observer, Parameters, process_exports};
 
 use crate::support::object_store::Bucket;
-use crate::support::{Folder, clean};
+use crate::support::{Folder, clean, python};
 
 const RUN_DATE: &str = "2025-12-12";
 
 /// Names the step at which the child ends, and the export that it runs.
 const STEP: &str = "OUTPORT_TEST_KILL_STEP";
 const EXPORT: &str = "OUTPORT_TEST_KILL_EXPORT";
+
+/// A Delta table of two commits.
+const VISITS: &str = "
+import deltalake, pyarrow as pa
+for start in (0, 500):
+    deltalake.write_deltalake('data/visits', pa.table({'id': pa.array(range(start, start + 500))}), mode='append')
+";
 
 /// More steps than any export has: a run that is still killed then never ends.
 const MOST_STEPS: u32 = 60;
@@ -51,6 +58,13 @@ fn a_partitioned_parquet_in_a_folder() {
 #[test]
 fn parts_one_by_one_in_a_folder() {
     every_step(&Place::Folder, "kill/parts");
+}
+
+#[test]
+fn the_versions_of_a_table_in_a_folder() {
+    if python().is_some() {
+        every_step(&Place::Folder, "kill/versions");
+    }
 }
 
 #[test]
@@ -142,10 +156,11 @@ fn every_step(place: &Place, export: &str) {
         assert!(log.contains(&rows), "{export} {at}: {log:?}");
         if export != "kill/partitioned" {
             // A run that an earlier one is taken for tells where that one began.
-            let began = if left.watermark == before.watermark { "100" } else { "1200" };
+            let (old, new) = if export == "kill/versions" { ("0", "1") } else { ("100", "1200") };
+            let began = if left.watermark == before.watermark { old } else { new };
             assert_eq!(
                 (&result["watermark_value"], &result["new_watermark_value"]),
-                (&began.into(), &"1200".into()),
+                (&began.into(), &new.into()),
                 "{export} {at}"
             );
             // Rows of an increment are counted once, however often its process died.
@@ -218,6 +233,12 @@ exports:
     target_filename_pattern: "orders_{{run_date:%Y%m%d}}.csv"
     if_exists: error
     partition_by: region
+  kill/versions:
+    source_table: visits
+    extract_type: incremental
+    incremental_by: table_version
+    file_format: csv
+    target_filename_pattern: "visits_{{run_date:%Y%m%d}}.csv"
   kill/partitioned:
     file_format: parquet
     partition_by: region
@@ -229,6 +250,9 @@ exports:
         csv += &format!("{id},{},{}.5\n", ["north", "south", "west"][id % 3], id * 7 % 911);
     }
     folder.write("data/orders.csv", &csv);
+    if export == "kill/versions" {
+        folder.python(VISITS);
+    }
     folder.write("tmp/keep", "");
     std::fs::remove_file(folder.path().join("tmp/keep")).unwrap();
     (folder, prefix)
@@ -241,6 +265,8 @@ fn prepare(folder: &Folder, export: &str) {
         let trigger = folder.path().join("out/2025/orders_20251212.done");
         // A consumer takes the trigger away.
         let _ = std::fs::remove_file(trigger);
+    } else if export == "kill/versions" {
+        folder.ok(&["watermark", "set", export, "0"]);
     } else {
         let set = async |state: State| state.set_watermark(&key(export), "id", &Value::Int(100)).await.unwrap();
         with_state(folder, set);

@@ -91,6 +91,8 @@ fn check(url: &str, options: &str, found: &Value, writable: bool) {
          target_filename_pattern: \"{{export_name}}.csv\", source_columns: [id, region, amount, day]}}\n\
          exports:\n{tables}  \
          t/since: {{source_table: orders, extract_type: incremental, incremental_column: id, incremental_initial_watermark: 200}}\n  \
+         t/version: {{source_table: orders, extract_type: incremental, incremental_by: table_version, \
+         incremental_initial_watermark: 3}}\n  \
          t/joined: {{source_columns: null, source_query: \"SELECT o.region, count(*) AS n FROM orders o JOIN visits v ON v.id = o.id \
          JOIN readings r ON r.id = o.id WHERE o.day < DATE '2025-01-10' GROUP BY o.region\"}}\n  \
          back/orders: {{source_table: orders, target: lake, is_active: {writable}}}\n"
@@ -107,6 +109,8 @@ fn check(url: &str, options: &str, found: &Value, writable: bool) {
     assert!(since.len() > 20);
     assert_eq!(rows(&folder, "since"), since, "the increment of {url}");
     assert_eq!(folder.watermark("since"), "309");
+    assert_eq!(rows(&folder, "version"), expected(&found["orders"], |id| id >= 300), "the last commit of {url}");
+    assert_eq!(folder.watermark("version"), "4");
     let mut joined = folder.lines("out/joined.csv");
     joined[1..].sort();
     assert_eq!(joined, ["region,n", "far west,18", "north,18", "süd,18"], "{url}");

@@ -22,4 +22,5 @@ mod period;
 mod refused;
 mod secrets;
 mod systems;
+mod versions;
 mod warehouse;
