@@ -9,7 +9,7 @@ use outport_core::destination::{Receipt, Recovery};
 use outport_core::export::{Export, ExportKey, NullCursor, Rows};
 use outport_core::layout::{IfExists, OnEmpty};
 use outport_core::manifest::Provenance;
-use outport_core::plan::{Moment, Plan};
+use outport_core::plan::{Moment, Plan, check_read};
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
 use uuid::Uuid;
@@ -242,6 +242,7 @@ impl Run<'_> {
         }
         self.warn_about_nulls(plan);
         let batches = prepared.source.read(&plan.extract, self.context).await?;
+        check_read(self.export, plan, &batches.schema)?;
         let provenance = Provenance {
             run_id: plan.run_id,
             export: plan.export.to_string(),
@@ -256,6 +257,9 @@ impl Run<'_> {
     }
 
     async fn close(&self, plan: &Plan, receipt: Receipt) -> Result<Done> {
+        for warning in &plan.warnings {
+            self.context.warnings.add(warning.clone(), 1);
+        }
         self.call.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
         Ok(Done { run_id: plan.run_id, receipt, span: Span::of(plan) })
     }

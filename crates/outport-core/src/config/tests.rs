@@ -31,6 +31,7 @@ fn vocabulary() -> Vocabulary {
             ("DEV/lh_exports".to_owned(), source(SourceType::Lakehouse)),
             ("drop".to_owned(), ConnectionKind { source: None, target: true }),
         ],
+        vars: crate::vars::Vars::default(),
     }
 }
 

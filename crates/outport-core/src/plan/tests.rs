@@ -1,3 +1,7 @@
+mod capped;
+mod schema;
+mod variables;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -8,6 +12,7 @@ use crate::engine::Dialect;
 use crate::export::{ConnectionKind, Definition, SourceType, Vocabulary};
 use crate::format::{DecodeSettings, Decoder, EncodeSettings, Encoder, FormatCaps, Input, OptionSpec};
 use crate::layout::Codec;
+use crate::vars::Vars;
 
 /// A text format that holds everything but intervals.
 struct Csv;
@@ -29,6 +34,10 @@ impl Format for Csv {
             options: OPTIONS,
             reads: true,
         }
+    }
+
+    fn positional(&self) -> bool {
+        true
     }
 
     fn fidelity(&self, field: &Field, _: &FormatOptions) -> Fidelity {
@@ -59,9 +68,18 @@ fn export(yaml: &str) -> Export {
             ("shop".to_owned(), ConnectionKind { source: Some(SourceType::Warehouse), target: false }),
             ("drop".to_owned(), ConnectionKind { source: None, target: true }),
         ],
+        vars: vars(),
     };
     let key = ExportKey { group: "sales".to_owned(), name: "orders".to_owned() };
     definition.check(key, &node, &node.position, &vocabulary).unwrap()
+}
+
+/// One variable with a value and one without.
+fn vars() -> Vars {
+    let mut vars = Vars::default();
+    vars.declare("region", Some("EU".to_owned()));
+    vars.declare("tenant", None);
+    vars
 }
 
 fn moment(date: &str, zone: &str) -> Moment {
@@ -77,7 +95,7 @@ fn observed() -> Observed {
         Field::new("day", DataType::Date32, true),
         Field::new("region", DataType::Utf8, true),
     ]);
-    Observed { schema: Arc::new(schema), period: None, upper: None, null_cursors: 0, estimate: None }
+    Observed { schema: Arc::new(schema), period: None, upper: None, cap: None, null_cursors: 0, estimate: None }
 }
 
 fn timestamp(text: &str) -> Value {
