@@ -240,7 +240,9 @@ impl Project {
             errors.extend(root.get("vars").iter().flat_map(|vars| vars.entries()).filter_map(|(key, _)| misnamed(key)));
         } else {
             for (key, _) in root.entries() {
-                errors.push(unknown_section(key, SECTIONS));
+                let error = unknown_section(key, SECTIONS);
+                let setting = SETTINGS.contains(&key.name.as_str());
+                errors.push(if setting { error.hint("it belongs in the main file") } else { error });
             }
         }
     }

@@ -227,6 +227,9 @@ impl Run<'_> {
             return Ok(done.clone());
         }
         self.call.state.planned(plan).await?;
+        for warning in &plan.warnings {
+            self.context.warnings.note(warning.clone());
+        }
         if let Some(rows) = self.replaced_increment(plan).await? {
             if plan.nothing_new && self.export.on_empty != OnEmpty::Fail {
                 tracing::info!("nothing is new, and the files of the last run that found rows stay");
@@ -257,9 +260,6 @@ impl Run<'_> {
     }
 
     async fn close(&self, plan: &Plan, receipt: Receipt) -> Result<Done> {
-        for warning in &plan.warnings {
-            self.context.warnings.add(warning.clone(), 1);
-        }
         self.call.state.finish_success(plan, &receipt, &self.context.warnings.list()).await?;
         Ok(Done { run_id: plan.run_id, receipt, span: Span::of(plan) })
     }

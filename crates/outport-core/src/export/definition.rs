@@ -103,8 +103,8 @@ pub struct Definition {
     pub incremental_lookback: Option<String>,
     /// What happens to rows whose incremental column is NULL; default error.
     pub on_null_cursor: Option<NullCursor>,
-    /// What else than the largest value bounds a run from above: `open_transactions` keeps rows for a later run that began to be
-    /// written before transactions which are still open; default none.
+    /// What else than the largest value bounds a run from above: with `open_transactions` rows from the beginning of the oldest
+    /// open transaction on wait for a later run (PostgreSQL); default none.
     pub incremental_cap: Option<IncrementalCap>,
     /// Column that the period is compared with; with `source_table` only.
     pub period_filter_column: Option<String>,

@@ -180,6 +180,14 @@ fn a_plan_shows_what_changed() {
     }
     let changes = &folder.json(&["plan", "s/full"])[0]["schema_changes"];
     assert_eq!(changes[0], json!({"change": "type_changed", "column": "id", "from": "Int32", "to": "Int64"}));
+    // Who reads the files may not read the log.
+    folder.edit("manifest: false", "manifest: m.json");
+    run(&folder, 2, &["s/period"]);
+    let manifest: Value = serde_json::from_str(&folder.text("out/02/m.json")).unwrap();
+    assert_eq!(
+        (&manifest["warnings"][0]["code"], &manifest["warnings"][0]["count"]),
+        (&"schema_changed".into(), &1.into())
+    );
     folder.edit("schema_policy: evolve", "schema_policy: fail");
     let said = folder.fails(4, &["run", "s/full"]);
     assert!(said.contains("~ id Int32 -> Int64"), "{said}");

@@ -133,3 +133,19 @@ fn a_retry_has_the_values_of_what_it_repeats() {
     folder.ok(&["retry", "--vars", "ids=3"]);
     assert_eq!(folder.lines("out/US/query_US_01.csv"), ["id,region", "3,US"]);
 }
+
+#[test]
+fn rows_of_a_definition_table_hold_variables_and_other_files_declare_none() {
+    let folder = project();
+    let columns = "export_group_name,export_name,source_table,source_filter,target_filename_pattern";
+    folder.write("data/defs.csv", &format!("{columns}\nd,one,orders,id IN ({{var:ids}}),one_{{var:region}}.csv\n"));
+    folder.edit("exports:\n", "exports_from: {connection: lake, table: defs}\nexports:\n");
+    folder.ok(&with(&["run", "d/one"], &["--vars", "ids=3"]));
+    assert_eq!(folder.lines("out/EU/one_EU.csv"), ["id,name", "3,c"]);
+    folder.write("data/defs.csv", &format!("{columns}\nd,one,orders,id IN ({{var:idz}}),one.csv\n"));
+    let said = folder.fails(2, &["plan", "d/one"]);
+    assert!(said.contains("there is no variable \"idz\"") && said.contains("row 1, column source_filter"), "{said}");
+    folder.write("exports/more.yml", "vars: {more: 1}\n");
+    let said = folder.fails(2, &["check"]);
+    assert!(said.contains("more.yml:1:1") && said.contains("it belongs in the main file"), "{said}");
+}
