@@ -12,6 +12,7 @@ mod copy;
 mod decode;
 mod describe;
 mod error;
+mod horizon;
 mod numeric;
 mod session;
 mod settings;

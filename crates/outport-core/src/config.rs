@@ -27,6 +27,7 @@ use crate::environment::Environment;
 use crate::error::suggestion;
 use crate::export::{Definition, Export, ExportKey, Vocabulary};
 use crate::placeholder;
+use crate::vars::Vars;
 use crate::{Error, ErrorKind, Result};
 use interpolate::ReadFile;
 use node::{Key, Node, Origin, Position, Value};
@@ -60,6 +61,10 @@ pub struct Settings {
     pub memory_limit: Option<usize>,
     /// Folder for spilled data. Default the system's.
     pub temp_directory: Option<String>,
+    /// Texts that queries, filters, paths and names hold as `{var:NAME}`, by name, with their defaults; `--vars NAME=VALUE`
+    /// gives another value. One without a default needs a value in every call that uses it.
+    #[schemars(with = "Option<IndexMap<String, serde_json::Value>>")]
+    pub vars: Option<IndexMap<String, Option<String>>>,
 }
 
 fn optional_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
@@ -174,10 +179,12 @@ pub struct Project {
     pub exports: Vec<Unchecked>,
     /// The tables with further exports.
     pub tables: Vec<DefinitionTable>,
+    /// The variables, with their defaults or with the values of this call.
+    pub vars: Vars,
 }
 
 const SECTIONS: &[&str] = &["connections", "defaults", "exports", "exports_from"];
-const SETTINGS: &[&str] = &["state", "include", "max_concurrency", "memory_limit", "temp_directory"];
+const SETTINGS: &[&str] = &["state", "include", "max_concurrency", "memory_limit", "temp_directory", "vars"];
 
 impl Project {
     /// Puts the main file and the files it includes together. The main file's `defaults` hold for all of them; a file's own
@@ -225,11 +232,17 @@ impl Project {
         self.read_exports(root.remove("exports"), defaults.as_ref(), errors);
         if main {
             if let Some(settings) = de::from_mapping_with_all_errors::<Settings>(&known_only(&root, errors), errors) {
+                for (name, default) in settings.vars.iter().flatten() {
+                    self.vars.declare(name, default.clone());
+                }
                 self.settings = settings;
             }
+            errors.extend(root.get("vars").iter().flat_map(|vars| vars.entries()).filter_map(|(key, _)| misnamed(key)));
         } else {
             for (key, _) in root.entries() {
-                errors.push(unknown_section(key, SECTIONS));
+                let error = unknown_section(key, SECTIONS);
+                let setting = SETTINGS.contains(&key.name.as_str());
+                errors.push(if setting { error.hint("it belongs in the main file") } else { error });
             }
         }
     }
@@ -411,6 +424,16 @@ fn known_only(root: &Node, errors: &mut Vec<Error>) -> Node {
         }
     }
     known
+}
+
+/// What is wrong with the name of a variable.
+fn misnamed(key: &Key) -> Option<Error> {
+    let wrong = || {
+        Error::new(ErrorKind::Config, format!("vars: \"{}\" cannot be the name of a variable", key.name))
+            .hint("use letters, digits and underscores, and do not begin with a digit")
+            .at(key.position.location())
+    };
+    (!Vars::is_name(&key.name)).then(wrong)
 }
 
 fn unknown_section(key: &Key, known: &[&str]) -> Error {

@@ -202,6 +202,11 @@ impl Warnings {
         }
     }
 
+    /// Notes something that is true of the run as a whole, however often it is tried.
+    pub fn note(&self, warning: Warning) {
+        self.lock().entry(warning).or_insert(1);
+    }
+
     /// All warnings with their counts, in a stable order.
     pub fn list(&self) -> Vec<(Warning, u64)> {
         self.lock().iter().map(|(w, n)| (w.clone(), *n)).collect()

@@ -2,6 +2,7 @@
 
 mod check;
 mod definition;
+mod files;
 mod findings;
 mod rows;
 
@@ -16,6 +17,7 @@ use crate::config::node::Position;
 use crate::extract::Relation;
 use crate::format::FormatOptions;
 use crate::layout::{Compression, Header, IfExists, OnEmpty};
+use crate::vars::Vars;
 
 /// The name of an export within its group; unique in a project.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +95,8 @@ pub struct Export {
     pub schema_policy: SchemaPolicy,
     /// The zone of `run_date` and `process_date`.
     pub timezone: Option<String>,
+    /// The variables that its texts hold.
+    pub vars: Vars,
     /// Where it is defined.
     pub position: Position,
 }
@@ -135,6 +139,8 @@ pub enum Rows {
         lookback: Option<String>,
         /// What happens to rows whose column is NULL.
         on_null: NullCursor,
+        /// What else than the largest value bounds a run from above.
+        cap: IncrementalCap,
         /// Dates for placeholders, where a query for them is given.
         period_query: Option<String>,
     },
@@ -239,13 +245,29 @@ pub enum NullCursor {
     Exclude,
 }
 
-/// What happens when the source's schema is not the one of the last run.
+/// What else than its largest value bounds an incremental export from above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncrementalCap {
+    /// Nothing.
+    #[default]
+    None,
+    /// The time at which the oldest transaction began that is open in the database: what it writes with the time of its
+    /// beginning comes with a later run. PostgreSQL, with a column of type date, timestamp or timestamptz.
+    OpenTransactions,
+}
+
+/// What happens when the source's schema is not the one of the last successful run: a column more or less, another type, and for
+/// csv and tsv another order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SchemaPolicy {
-    /// The new schema is written.
+    /// The new schema is written; the change is a warning.
     #[default]
     Evolve,
-    /// The run is refused until the change is accepted.
+    /// Files keep the columns of the last successful run, in its order. A new column is left out, which is a warning; a column that
+    /// is gone or has another type refuses the run until the change is accepted.
+    Freeze,
+    /// Any change refuses the run until it is accepted.
     Fail,
 }

@@ -24,6 +24,11 @@ pub trait Format: Send + Sync {
     /// What this format can do.
     fn caps(&self) -> FormatCaps;
 
+    /// Whether readers of a file may go by the position of a column and not by its name: the file has none, or can do without.
+    fn positional(&self) -> bool {
+        false
+    }
+
     /// How well the values of a column survive being written.
     fn fidelity(&self, field: &Field, options: &FormatOptions) -> Fidelity;
 

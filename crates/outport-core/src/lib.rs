@@ -29,6 +29,7 @@ pub mod source;
 pub mod testkit;
 pub mod text;
 pub mod value;
+pub mod vars;
 pub mod version;
 
 pub use batches::Batches;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{nearest, suggestion};
 use crate::value::Value;
+use crate::vars::Vars;
 use crate::{Error, ErrorKind, Result};
 
 /// What a placeholder without a format gives for a date, as the export contract documents it.
@@ -84,16 +85,63 @@ pub fn pieces(template: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Refuses placeholders of a name or path that do not exist, all at once.
-pub fn check(field: &str, template: &str, allowed: &[&str]) -> Result<()> {
+/// The placeholder of a variable, which has the variable's name where others have a format.
+const VAR: &str = "var";
+
+impl<'a> Piece<'a> {
+    /// The variable that this piece stands for: the NAME of `{var:NAME}`.
+    fn variable(&self) -> Option<&'a str> {
+        match self {
+            Self::Placeholder { name: VAR, format: Some(variable), .. } if Vars::is_name(variable) => Some(variable),
+            _ => None,
+        }
+    }
+}
+
+/// The variables that a template holds.
+pub fn variables(template: &str) -> Vec<&str> {
+    pieces(template).iter().filter_map(Piece::variable).collect()
+}
+
+/// Replaces the variables of a template by their values and leaves everything else as it is.
+///
+/// # Errors
+/// Those of [`Vars::get`].
+pub fn resolve_variables(template: &str, vars: &Vars) -> Result<String> {
+    let mut out = String::with_capacity(template.len());
+    for piece in pieces(template) {
+        match (piece.variable(), piece) {
+            (Some(variable), _) => out.push_str(vars.get(variable)?),
+            (None, Piece::Text(text) | Piece::Placeholder { raw: text, .. }) => out.push_str(text),
+        }
+    }
+    Ok(out)
+}
+
+fn check_variable(field: &str, variable: &str, vars: &Vars) -> Result<()> {
+    vars.check(variable).map_err(|e| e.context(field.to_owned()))
+}
+
+fn not_a_variable(field: &str, raw: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("Invalid placeholder(s) in {field}: {raw}"))
+        .hint("a variable is written {var:NAME}, without spaces")
+}
+
+/// Refuses placeholders of a name or path that do not exist, all at once, and variables that were not declared.
+pub fn check(field: &str, template: &str, allowed: &[&str], vars: &Vars) -> Result<()> {
     let mut invalid: Vec<&str> = Vec::new();
     let mut dated = Ok(());
     for piece in pieces(template) {
-        if let Piece::Placeholder { name, format, .. } = piece {
-            if !allowed.contains(&name) {
+        if let Some(variable) = piece.variable() {
+            dated = dated.and(check_variable(field, variable, vars));
+        } else if let Piece::Placeholder { name, format, raw } = piece {
+            if is_slip_of_var(name) {
+                return Err(not_a_variable(field, raw));
+            } else if !allowed.contains(&name) {
                 invalid.push(name);
             } else if let Some(format) = format {
-                dated = dated.and(format_date(DateTime::constant(2000, 1, 2, 3, 4, 5, 6), format).map(drop));
+                let formatted = format_date(DateTime::constant(2000, 1, 2, 3, 4, 5, 6), format).map(drop);
+                dated = dated.and(formatted.map_err(|e| e.context(field.to_owned())));
             }
         }
     }
@@ -104,13 +152,26 @@ pub fn check(field: &str, template: &str, allowed: &[&str]) -> Result<()> {
         )
         .hint(suggestion(first, allowed.iter().copied())));
     }
-    dated.map_err(|e| e.context(field.to_owned()))
+    dated
 }
 
-/// Refuses a query whose placeholder is a slip of one that exists. Other braces belong to the query: JSON, structs.
-pub fn check_query(field: &str, query: &str, allowed: &[&str]) -> Result<()> {
+/// Whether someone who writes `{name…}` means a variable.
+fn is_slip_of_var(name: &str) -> bool {
+    matches!(name, VAR | "vars" | "variable")
+}
+
+/// Refuses a query whose placeholder is a slip of one that exists, and variables that were not declared. Other braces belong
+/// to the query: JSON, structs, and with them `{var: 1}`.
+pub fn check_query(field: &str, query: &str, allowed: &[&str], vars: &Vars) -> Result<()> {
     for piece in pieces(query) {
-        if let Piece::Placeholder { name, .. } = piece
+        if let Some(variable) = piece.variable() {
+            check_variable(field, variable, vars)?;
+        } else if let Piece::Placeholder { name, format, raw } = piece
+            && is_slip_of_var(name)
+            && format.is_none_or(Vars::is_name)
+        {
+            return Err(not_a_variable(field, raw));
+        } else if let Piece::Placeholder { name, .. } = piece
             && !allowed.contains(&name)
             && (NAME_PLACEHOLDERS.contains(&name)
                 || QUERY_PLACEHOLDERS.contains(&name)
@@ -147,6 +208,8 @@ pub struct Placeholders {
     pub run_id: Uuid,
     /// The extension of the format, without a dot.
     pub extension: String,
+    /// The variables.
+    pub vars: Vars,
 }
 
 impl Placeholders {
@@ -166,9 +229,10 @@ impl Placeholders {
     fn replace<'a>(&self, template: &'a str, known: impl Fn(&'a str) -> Option<&'a str>) -> Result<String> {
         let mut out = String::with_capacity(template.len());
         for piece in pieces(template) {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Placeholder { name, format, raw } => match known(name) {
+            match (piece.variable(), piece) {
+                (Some(variable), _) => out.push_str(self.vars.get(variable)?),
+                (None, Piece::Text(text)) => out.push_str(text),
+                (None, Piece::Placeholder { name, format, raw }) => match known(name) {
                     Some(name) => out.push_str(&self.one(name, format)?),
                     None => out.push_str(raw),
                 },

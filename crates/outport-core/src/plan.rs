@@ -4,11 +4,15 @@
 //! decides. What it decides is printed, serialized, and carried out as it stands.
 
 mod bounds;
+mod cap;
+mod columns;
 mod names;
 mod versions;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use jiff::Zoned;
@@ -18,16 +22,19 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use bounds::{cursor_query, null_cursor_query, period_from_rows};
+pub use cap::{Cap, cap, is_capped};
+pub use columns::{Column, KeptColumn, SchemaChange, check_read};
 pub use names::{check_collisions, target_paths};
 pub use versions::{VersionsObserved, last_version};
 
+use crate::context::Warning;
 use crate::error::suggestion;
-use crate::export::{Export, ExportKey, NullCursor, Rows, SchemaPolicy};
+use crate::export::{Export, ExportKey, NullCursor, Rows};
 use crate::extract::{Extract, Relation};
 use crate::format::{Fidelity, Format, FormatOptions};
 use crate::layout::Layout;
 use crate::manifest::{Bounds, TypeLoss};
-use crate::placeholder::Placeholders;
+use crate::placeholder::{self, Placeholders};
 use crate::value::Value;
 use crate::{Error, ErrorKind, Result};
 
@@ -74,8 +81,8 @@ pub struct Last {
     pub watermark: Option<Value>,
     /// The fingerprint of its definition.
     pub fingerprint: Option<String>,
-    /// The columns it wrote, `name type`.
-    pub columns: Option<Vec<String>>,
+    /// The columns it wrote.
+    pub columns: Option<Vec<KeptColumn>>,
 }
 
 /// What the source says now.
@@ -87,6 +94,8 @@ pub struct Observed {
     pub period: Option<(Value, Value)>,
     /// The largest value of the incremental column: the upper bound, frozen.
     pub upper: Option<Value>,
+    /// What bounds the run from above beside that value.
+    pub cap: Option<Cap>,
     /// The rows whose incremental column is NULL.
     pub null_cursors: u64,
     /// The number of rows the source expects, where it can tell.
@@ -127,8 +136,10 @@ pub struct Plan {
     pub watermark: Option<Value>,
     /// Whether no row can be new: the source holds nothing behind the watermark.
     pub nothing_new: bool,
-    /// The columns that are written, `name type`.
-    pub columns: Vec<String>,
+    /// The columns that are written.
+    pub columns: Vec<Column>,
+    /// How the source's columns differ from those of the last successful run.
+    pub schema_changes: Vec<SchemaChange>,
     /// The types that the format cannot keep.
     pub type_losses: Vec<TypeLoss>,
     /// Rows left out because their incremental column is NULL.
@@ -139,8 +150,12 @@ pub struct Plan {
     pub run_date: String,
     /// A hash of what is read; another one under an old watermark is refused.
     pub fingerprint: String,
-    /// What the reader should know: a changed schema, an accepted change.
+    /// The variables that the definition uses.
+    pub vars: BTreeMap<String, String>,
+    /// What the reader should know: an accepted change, a bound.
     pub notes: Vec<String>,
+    /// What the run will warn of: a changed schema, a column left out.
+    pub warnings: Vec<Warning>,
 }
 
 /// What the caller of a plan may choose.
@@ -168,6 +183,7 @@ pub fn placeholders(export: &Export, moment: &Moment, last: &Last, format: &dyn 
         export: export.key.name.clone(),
         run_id: moment.run_id,
         extension: format.caps().extension.to_owned(),
+        vars: export.vars.clone(),
     }
 }
 
@@ -197,28 +213,37 @@ pub fn plan(
     let mut placeholders = placeholders(export, moment, last, format);
     placeholders.period = observed.period.clone();
 
-    let columns = match &export.columns {
+    let mut columns = match &export.columns {
         None => None,
         Some(wanted) => Some(
             wanted.iter().map(|c| find_column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?,
         ),
     };
-    let columns = versions::with_change_columns(&export.rows, columns);
-    let written = written_schema(&observed.schema, columns.as_deref());
-    let partition_by =
-        export.partition_by.iter().map(|c| find_column(&written, c, "partition_by")).collect::<Result<Vec<_>>>()?;
-    let (described, type_losses) = describe(&written, &partition_by, export, format)?;
-
+    columns = versions::with_change_columns(&export.rows, columns);
     let fingerprint = fingerprint(export);
     if export.rows.is_incremental() && last.watermark.is_some() {
         refuse_change(export, last, &fingerprint, options, &mut notes)?;
     }
-    compare_schema(export, last, &described, options, &mut notes)?;
+    let found = described(&written_schema(&observed.schema, columns.as_deref()));
+    let settled = columns::settle(export, last.columns.as_deref(), &found, format.positional(), options)?;
+    let frozen = settled.columns.is_some();
+    columns = settled.columns.or(columns);
+    notes.extend(settled.notes);
+    let mut warnings = settled.warnings;
+
+    let written = written_schema(&observed.schema, columns.as_deref());
+    let partition_by =
+        export.partition_by.iter().map(|c| find_column(&written, c, "partition_by")).collect::<Result<Vec<_>>>();
+    let partition_by = partition_by.map_err(|error| match frozen {
+        true => error.hint("the schema is frozen: pass --accept-change to take the columns that the source has now"),
+        false => error,
+    })?;
+    let type_losses = losses(&written, &partition_by, export, format)?;
 
     let window = bounds::window(export, observed, last, moment)?;
     let mut extract = Extract::of(relation(export, &placeholders)?);
     extract.columns = columns;
-    extract.filter = export.filter.clone();
+    extract.filter = filter(export)?;
     extract.range = window.range;
     extract.changes = window.changes;
     notes.extend(window.note);
@@ -227,6 +252,13 @@ pub fn plan(
     if options.limit.is_some() {
         watermark = last.watermark.clone();
         notes.push("--limit is set: the watermark stays where it is".to_owned());
+    }
+    if window.empty {
+        bounds::only_nulls(export, &mut extract, &observed.schema, dialect)?;
+    }
+    if let Some(cap) = &observed.cap {
+        notes.extend(cap.note.clone());
+        warnings.extend(cap.warning.clone());
     }
 
     let layout = names::layout(export, &placeholders, format, partition_by)?;
@@ -249,13 +281,16 @@ pub fn plan(
         bounds: window.bounds,
         watermark,
         nothing_new: window.nothing_new,
-        columns: described,
+        columns: described(&written),
+        schema_changes: settled.changes,
         type_losses,
         null_cursors_excluded: excluded,
         estimated_rows: observed.estimate,
         run_date: moment.run_date.datetime().to_string(),
         fingerprint,
+        vars: export.vars.values(),
         notes,
+        warnings,
     })
 }
 
@@ -281,13 +316,12 @@ fn written_schema(schema: &SchemaRef, columns: Option<&[String]>) -> Schema {
     }
 }
 
-/// The written columns as text, and what the format loses of their types.
-fn describe(
-    schema: &Schema,
-    partition_by: &[String],
-    export: &Export,
-    format: &dyn Format,
-) -> Result<(Vec<String>, Vec<TypeLoss>)> {
+fn described(schema: &Schema) -> Vec<Column> {
+    schema.fields().iter().map(|field| Column::of(field)).collect()
+}
+
+/// What the format loses of the types of the columns.
+fn losses(schema: &Schema, partition_by: &[String], export: &Export, format: &dyn Format) -> Result<Vec<TypeLoss>> {
     let mut losses = Vec::new();
     let mut refused = Vec::new();
     for field in schema.fields().iter().filter(|f| !partition_by.contains(f.name())) {
@@ -314,24 +348,34 @@ fn describe(
         let summary = format!("format {} cannot hold {} columns", format.name(), refused.len());
         return Err(Error::many(refused, summary));
     }
-    let described = schema.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-    Ok((described, losses))
+    Ok(losses)
+}
+
+/// The user's own predicate, with its variables resolved.
+fn filter(export: &Export) -> Result<Option<String>> {
+    export.filter.as_ref().map(|filter| placeholder::resolve_variables(filter, &export.vars)).transpose()
 }
 
 /// A hash of what decides which rows an export reads: relation, columns, filter and cursor.
+///
+/// Variables count with their values, other placeholders as they are written. A watermark says that everything before it was
+/// exported: it was so for the rows that the variables selected, and for no others. Dates of a run change with every run and
+/// promise nothing of that kind.
 pub fn fingerprint(export: &Export) -> String {
     let cursor = match &export.rows {
         Rows::Versions { tombstones: true, .. } => Some("table_version with tombstones"),
         rows => rows.cursor(),
     };
+    // A variable without a value ends the run elsewhere.
+    let resolved = |text: &str| placeholder::resolve_variables(text, &export.vars).unwrap_or_else(|_| text.to_owned());
     let relation = match &export.relation {
         // White space at the ends and line ends are no change of a query.
-        Relation::Query(query) => Relation::Query(query.replace("\r\n", "\n").trim().to_owned()),
+        Relation::Query(query) => Relation::Query(resolved(query).replace("\r\n", "\n").trim().to_owned()),
         table => table.clone(),
     };
+    let filter = export.filter.as_deref().map(resolved);
     let text = serde_json::json!({
-        "source": export.source, "relation": relation, "columns": export.columns, "filter": export.filter,
-        "cursor": cursor,
+        "source": export.source, "relation": relation, "columns": export.columns, "filter": filter, "cursor": cursor,
     });
     hex::encode(Sha256::digest(text.to_string().as_bytes()))
 }
@@ -358,29 +402,4 @@ fn refuse_change(
         ))),
         _ => Ok(()),
     }
-}
-
-fn compare_schema(
-    export: &Export,
-    last: &Last,
-    columns: &[String],
-    options: PlanOptions,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    let Some(old) = &last.columns else { return Ok(()) };
-    let added: Vec<&str> = columns.iter().filter(|c| !old.contains(c)).map(String::as_str).collect();
-    let removed: Vec<&str> = old.iter().filter(|c| !columns.contains(c)).map(String::as_str).collect();
-    if added.is_empty() && removed.is_empty() {
-        return Ok(());
-    }
-    let list = |what: &str, columns: &[&str]| {
-        if columns.is_empty() { String::new() } else { format!(" {what} {}", columns.join(", ")) }
-    };
-    let change = format!("the schema changed since the last run:{}{}", list("+", &added), list("-", &removed));
-    if export.schema_policy == SchemaPolicy::Fail && !options.accept_change {
-        return Err(Error::new(ErrorKind::Contract, change)
-            .hint("pass --accept-change to take the new schema, or list source_columns"));
-    }
-    notes.push(change);
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::extract::{Extract, Relation};
@@ -52,10 +53,42 @@ pub trait Source: Send + Sync {
         .hint("use an incremental_column"))
     }
 
+    /// The transactions that are open in the database and may still write, in which those of the call itself do not count.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the system cannot tell.
+    async fn horizon(&self, _context: &Context) -> Result<Horizon> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("incremental_cap: open_transactions needs a PostgreSQL source, {} has none", self.caps().system),
+        )
+        .hint("use incremental_lookback for rows that come late"))
+    }
+
     /// The number of rows the system expects an extract to have; `None` when it cannot tell cheaply.
     async fn estimate(&self, _extract: &Extract, _context: &Context) -> Result<Option<u64>> {
         Ok(None)
     }
+}
+
+/// The transactions that are open at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// The moment by the system's clock. No transaction that is open and missing here began before it.
+    pub now: Timestamp,
+    /// The transactions.
+    pub open: Vec<OpenTransaction>,
+    /// The zone in which the system writes times into columns without one, where it names one.
+    pub timezone: Option<String>,
+}
+
+/// A transaction that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// When it began; `None` where the system does not keep that.
+    pub since: Option<Timestamp>,
+    /// What it is, for messages: `the transaction of process 4711 (psql)`.
+    pub name: String,
 }
 
 /// What a [`Source`] can do; feeds plan validation, the documentation's matrix and the choice of tests.

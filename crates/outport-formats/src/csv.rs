@@ -47,6 +47,10 @@ impl Format for Csv {
         if self.tabs { "tsv" } else { "csv" }
     }
 
+    fn positional(&self) -> bool {
+        true
+    }
+
     fn caps(&self) -> FormatCaps {
         FormatCaps {
             extension: self.name(),

@@ -9,7 +9,7 @@ use outport_core::destination::{Receipt, Recovery};
 use outport_core::export::{Export, ExportKey, NullCursor, Rows};
 use outport_core::layout::{IfExists, OnEmpty};
 use outport_core::manifest::Provenance;
-use outport_core::plan::{Moment, Plan};
+use outport_core::plan::{Moment, Plan, check_read};
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
 use uuid::Uuid;
@@ -227,6 +227,9 @@ impl Run<'_> {
             return Ok(done.clone());
         }
         self.call.state.planned(plan).await?;
+        for warning in &plan.warnings {
+            self.context.warnings.note(warning.clone());
+        }
         if let Some(rows) = self.replaced_increment(plan).await? {
             if plan.nothing_new && self.export.on_empty != OnEmpty::Fail {
                 tracing::info!("nothing is new, and the files of the last run that found rows stay");
@@ -242,6 +245,7 @@ impl Run<'_> {
         }
         self.warn_about_nulls(plan);
         let batches = prepared.source.read(&plan.extract, self.context).await?;
+        check_read(self.export, plan, &batches.schema)?;
         let provenance = Provenance {
             run_id: plan.run_id,
             export: plan.export.to_string(),

@@ -68,13 +68,22 @@ pub async fn prepare(
         schema,
         period: placeholders.period.clone(),
         upper: None,
+        cap: None,
         null_cursors: 0,
         estimate: None,
         versions,
     };
     if matches!(export.rows, Rows::Incremental { .. }) {
         let engine = engine(source.as_ref(), "an incremental export")?;
-        if let Some(sql) = plan::cursor_query(export, &relation, &observed.schema, dialect)? {
+        // What is open is asked before the largest value: what commits in between is below the bound, or comes next time.
+        if plan::is_capped(export) {
+            let horizon = source.horizon(context).await?;
+            observed.cap = Some(plan::cap(export, &observed.schema, &horizon, moment)?);
+        }
+        let below = observed.cap.as_ref().map(|cap| cap.below.as_ref());
+        if below != Some(None)
+            && let Some(sql) = plan::cursor_query(export, &relation, &observed.schema, dialect, below.flatten())?
+        {
             observed.upper = scalar(engine, &sql, context).await?;
         }
         if let Some(sql) = plan::null_cursor_query(export, &relation, &observed.schema, dialect)?

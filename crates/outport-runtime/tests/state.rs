@@ -3,6 +3,8 @@
 #![allow(clippy::print_stderr, clippy::print_stdout)]
 
 mod support;
+#[path = "support/upgrade.rs"]
+mod upgrade;
 
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use outport_core::ErrorKind;
 use outport_core::context::{Journal, Warning};
 use outport_core::destination::Intent;
+use outport_core::plan::KeptColumn;
 use outport_core::run::RunState;
 use outport_core::value::Value;
 use outport_core::version::TableVersion;
@@ -51,6 +54,8 @@ scenarios!(
     history_and_status_select,
     a_run_is_found_by_the_beginning_of_its_id,
     an_illegal_step_changes_nothing,
+    a_reset_keeps_the_columns,
+    variables_are_kept_with_the_execution,
     opening_at_once_upgrades_once,
 );
 
@@ -98,7 +103,8 @@ async fn a_success_is_logged_and_moves_the_watermark(url: &str) {
     let last = state.last(&run.key).await.unwrap();
     assert_eq!(last.watermark, Some(date("2025-12-12T10:00:00.25")));
     assert_eq!(last.fingerprint.as_deref(), Some("f1"));
-    assert_eq!(last.columns.unwrap(), ["id Int64", "name Utf8"]);
+    let columns = [support::column("id", "Int64"), support::column("name", "Utf8")].map(KeptColumn::Typed);
+    assert_eq!(last.columns.unwrap(), columns);
     let record = state.watermark(&run.key).await.unwrap().unwrap();
     assert_eq!(record.run_id, Some(run.run_id));
     assert_eq!(record.watermark_value.as_deref(), Some("2025-12-12T10:00:00.25"));
@@ -405,6 +411,30 @@ async fn an_illegal_step_changes_nothing(url: &str) {
     assert!(error.message().contains("there is no run 00000000"), "{error}");
 }
 
+async fn a_reset_keeps_the_columns(url: &str) {
+    let state = open(url).await;
+    let plan = running(&state, "orders", "e1", Some(Value::Int(5))).await;
+    state.finish_success(&plan, &receipt(), &[]).await.unwrap();
+    state.reset_watermark(&key("orders")).await.unwrap();
+    let last = state.last(&key("orders")).await.unwrap();
+    assert_eq!((last.watermark, last.fingerprint), (None, None));
+    assert_eq!(last.columns.unwrap().len(), 2);
+}
+
+async fn variables_are_kept_with_the_execution(url: &str) {
+    let state = open(url).await;
+    let plan = running(&state, "orders", "e1", None).await;
+    state.finish_error(plan.run_id, &failure()).await.unwrap();
+    let mut other = start(&key("returns"), "e1");
+    other.vars = [("day".to_owned(), "it's {1}".to_owned())].into();
+    state.begin_run(&other).await.unwrap();
+    let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(state.vars_of("e1").await.unwrap(), [kept("day", "it's {1}"), kept("region", "EU")].into());
+    assert!(state.vars_of("e2").await.unwrap().is_empty());
+    let detail = state.find_run(&other.run_id.to_string()).await.unwrap();
+    assert_eq!(detail.vars, other.vars);
+}
+
 async fn opening_at_once_upgrades_once(url: &str) {
     let opened = futures::future::join_all((0..4).map(|_| State::open(url))).await;
     for state in opened {
@@ -429,17 +459,4 @@ async fn what_is_no_state_database_is_named() {
     let error = State::open("postgres://me:hunter2@127.0.0.1:1/x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::State);
     assert!(!format!("{error} {:?}", error.causes()).contains("hunter2"), "{error}");
-}
-
-#[tokio::test]
-async fn a_state_of_a_newer_version_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state.db");
-    open(&path.to_string_lossy()).await.close().await;
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-    sqlx::query("INSERT INTO outport_schema_version VALUES (99, 'later')").execute(&pool).await.unwrap();
-    pool.close().await;
-    let error = State::open(&path.to_string_lossy()).await.unwrap_err();
-    assert!(error.message().contains("version 99, expected at most 1"), "{error}");
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Zoned;
 use outport_core::engine::Engine;
 use outport_core::placeholder::Placeholders;
+use outport_core::vars::Vars;
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -106,6 +107,7 @@ impl Warehouse {
             export: model.name.clone(),
             run_id: Uuid::nil(),
             extension: String::new(),
+            vars: Vars::default(),
         };
         placeholders.resolve(&plain_placeholders(&export.path)).map_err(|error| {
             let error = error.context(format!("model {}: export.path", model.full_name()));

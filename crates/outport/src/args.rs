@@ -148,6 +148,9 @@ pub struct Check {
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
+    /// With.
+    #[command(flatten)]
+    pub vars: Vars,
 }
 
 /// `doctor`.

@@ -78,6 +78,33 @@ impl App {
         let exports = select::select(project.exports(&systems).await?, &to_selection(selection))?;
         Ok((project, systems, exports))
     }
+
+    /// The same with the variables of this call, for commands that run what is selected: each variable that it uses has a value.
+    pub async fn selected_with(
+        &self,
+        selection: &args::Selection,
+        vars: &args::Vars,
+    ) -> Result<(Project, Systems, Vec<Export>)> {
+        let mut project = Project::load(&self.config_file()?, self.environment.clone())?;
+        set_vars(&mut project, vars)?;
+        let systems = Systems::new(&project)?;
+        let exports = select::select(project.exports(&systems).await?, &to_selection(selection))?;
+        for export in exports.iter().filter(|export| export.active) {
+            export.vars.require().map_err(|e| e.context(format!("export {}", export.key)))?;
+        }
+        Ok((project, systems, exports))
+    }
+}
+
+/// Gives variables the values of the command line.
+fn set_vars(project: &mut Project, args: &args::Vars) -> Result<()> {
+    for text in &args.vars {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Error::new(ErrorKind::Usage, format!("--vars: expected NAME=VALUE, found \"{text}\"")));
+        };
+        project.config.vars.set(name.trim(), value)?;
+    }
+    Ok(())
 }
 
 fn to_selection(args: &args::Selection) -> Selection {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use outport_core::config::{self, Document, Text};
 use outport_core::environment::Environment;
-use outport_core::export::Export;
+use outport_core::export::{Export, Vocabulary};
 use outport_core::extract::{Extract, Relation};
 use outport_core::{Context, Error, ErrorKind, Result};
 use outport_runtime::state::State;
@@ -90,7 +90,12 @@ impl Project {
                 rows.await.map_err(|e| e.context(format!("exports_from {name}")).at(table.position.location()))?;
             unchecked.extend(config::definitions_from_rows(&name, &rows, table.defaults.as_ref())?);
         }
-        config::check_exports(unchecked, &systems.vocabulary())
+        config::check_exports(unchecked, &self.vocabulary(systems))
+    }
+
+    /// What definitions can refer to: connections, formats, variables.
+    pub fn vocabulary(&self, systems: &Systems) -> Vocabulary {
+        Vocabulary { vars: self.config.vars.clone(), ..systems.vocabulary() }
     }
 
     /// Where the state is: a path for SQLite or a URL.

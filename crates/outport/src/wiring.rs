@@ -20,6 +20,7 @@ use outport_core::manifest::Provenance;
 use outport_core::plan::Plan;
 use outport_core::secret::Secret;
 use outport_core::source::Source;
+use outport_core::vars::Vars;
 use outport_core::{Context, Error, ErrorKind, Result};
 use outport_duckdb::{AccessMode, DuckDb, DuckDbConfig};
 use outport_lakehouse::{Lakehouse, LakehouseConfig};
@@ -166,12 +167,13 @@ impl Systems {
         self
     }
 
-    /// What definitions can refer to.
+    /// What definitions can refer to among systems.
     pub fn vocabulary(&self) -> Vocabulary {
         Vocabulary {
             formats: formats().iter().map(|format| (format.name(), format.caps())).collect(),
             connections: self.settings.iter().map(|(name, settings)| (name.clone(), settings.kind())).collect(),
             check_options: Some(|name, options| check_options(&*format(name)?, options)),
+            vars: Vars::default(),
         }
     }
 

@@ -6,13 +6,14 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use outport_core::engine::{Dialect, Engine};
 use outport_core::extract::{Extract, Relation};
-use outport_core::source::{Source, SourceCaps};
+use outport_core::source::{Horizon, Source, SourceCaps};
 use outport_core::{Batches, Context, Error, ErrorKind, Result};
 
 use super::catalog::{self, TableFacts};
 use super::config::{Consistency, PostgresConfig};
 use super::copy::{self, Copies, Statement};
 use super::describe::describe;
+use super::horizon;
 use super::session::Session;
 use super::settings::Settings;
 use super::slices;
@@ -101,6 +102,10 @@ impl Source for Postgres {
 
     fn engine(&self) -> Option<&dyn Engine> {
         Some(self)
+    }
+
+    async fn horizon(&self, context: &Context) -> Result<Horizon> {
+        self.with_session(context, horizon::horizon).await
     }
 
     async fn estimate(&self, extract: &Extract, context: &Context) -> Result<Option<u64>> {

@@ -9,6 +9,7 @@ mod conformance;
 mod encryption;
 mod failures;
 mod large;
+mod open;
 mod reading;
 mod values;
 

@@ -69,7 +69,19 @@ impl PostgresServer {
             std::fs::write(&target, std::fs::read(folder.join(name)).expect("a certificate")).expect("a certificate");
         }
         self.psql("ALTER SYSTEM SET ssl = on");
+        self.restart();
+    }
+
+    /// Stops the server and starts it with what `ALTER SYSTEM` set.
+    pub(crate) fn restart(&self) {
         self.pg_ctl(&["-m", "fast", "restart"]);
+    }
+
+    /// Starts the server again as a standby, which waits for a primary and can be read meanwhile.
+    pub(crate) fn become_standby(&self) {
+        self.pg_ctl(&["-m", "fast", "stop"]);
+        std::fs::write(self.data().join("standby.signal"), "").expect("standby.signal");
+        self.pg_ctl(&["start"]);
     }
 
     /// The folder of the Unix socket.

@@ -32,6 +32,7 @@ fn vocabulary() -> Vocabulary {
             ("drop".to_owned(), ConnectionKind { source: None, target: true }),
         ],
         check_options: None,
+        vars: crate::vars::Vars::default(),
     }
 }
 

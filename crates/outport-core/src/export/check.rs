@@ -6,8 +6,8 @@ use crate::export::findings::Findings;
 use crate::export::{Definition, Export, ExportKey, ManifestSetting, Rows, SourceType};
 use crate::extract::Relation;
 use crate::format::{FormatCaps, FormatOptions};
-use crate::layout::{Codec, Compression};
-use crate::placeholder::{self, NAME_PLACEHOLDERS, PATH_PLACEHOLDERS, QUERY_PLACEHOLDERS};
+use crate::placeholder::{self, QUERY_PLACEHOLDERS};
+use crate::vars::Vars;
 use crate::{Error, ErrorKind, Result};
 
 /// What the words of a definition can refer to.
@@ -19,6 +19,8 @@ pub struct Vocabulary {
     pub connections: Vec<(String, ConnectionKind)>,
     /// Tells whether a format of that name takes these options.
     pub check_options: Option<fn(&str, &FormatOptions) -> Result<()>>,
+    /// The variables.
+    pub vars: Vars,
 }
 
 /// What a connection can be used as.
@@ -35,7 +37,7 @@ impl Vocabulary {
         self.connections.iter().find(|(n, _)| n == name).map(|(_, kind)| *kind)
     }
 
-    fn format(&self, name: &str) -> Option<&FormatCaps> {
+    pub(super) fn format(&self, name: &str) -> Option<&FormatCaps> {
         self.formats.iter().find(|(n, _)| *n == name).map(|(_, caps)| caps)
     }
 }
@@ -53,7 +55,9 @@ impl Definition {
         vocabulary: &Vocabulary,
     ) -> Result<Export, Vec<Error>> {
         let mut findings = Findings::new(node, position);
-        let rows = self.rows(&mut findings);
+        let vars = &vocabulary.vars;
+        let used = vars.only(self.variables());
+        let rows = self.rows(vars, &mut findings);
         let (source, source_type) = self.source(vocabulary, &mut findings);
         if matches!(rows, Rows::Versions { .. }) && source_type == Some(SourceType::Warehouse) {
             findings.error(
@@ -66,10 +70,10 @@ impl Definition {
             );
         }
         let target = self.target(vocabulary, &mut findings);
-        let relation = self.relation(source_type, &rows, &mut findings);
+        let relation = self.relation(source_type, &rows, vars, &mut findings);
         let (format, options) = self.format(vocabulary, &mut findings);
         let compression = self.compression(&format, vocabulary, &mut findings);
-        self.names(&compression, &mut findings);
+        self.names(&compression, vars, &mut findings);
         let max_rows_per_file = positive("max_rows_per_file", self.max_rows_per_file, &mut findings);
         let max_bytes_per_file = positive("max_bytes_per_file", self.max_bytes_per_file, &mut findings);
         if self.execution_group == Some(0) {
@@ -118,6 +122,7 @@ impl Definition {
             header: self.header.unwrap_or_default(),
             schema_policy: self.schema_policy.unwrap_or_default(),
             timezone: self.timezone,
+            vars: used,
             position: position.clone(),
         })
     }
@@ -180,14 +185,24 @@ impl Definition {
         name
     }
 
-    fn relation(&self, source_type: Option<SourceType>, rows: &Rows, findings: &mut Findings<'_>) -> Relation {
+    fn relation(
+        &self,
+        source_type: Option<SourceType>,
+        rows: &Rows,
+        vars: &Vars,
+        findings: &mut Findings<'_>,
+    ) -> Relation {
+        if let Some(filter) = &self.source_filter {
+            findings.keep("source_filter", placeholder::check_query("source_filter", filter, &[], vars));
+        }
         match (&self.source_table, &self.source_query) {
             (Some(_), Some(_)) => {
                 findings.add(&["source_query"], "Cannot specify both source_table and source_query");
             }
             (None, None) => findings.add(&[], "Must specify either source_table or source_query"),
             (None, Some(query)) => {
-                findings.keep("source_query", placeholder::check_query("source_query", query, QUERY_PLACEHOLDERS));
+                let checked = placeholder::check_query("source_query", query, QUERY_PLACEHOLDERS, vars);
+                findings.keep("source_query", checked);
                 if self.source_columns.as_ref().is_some_and(|columns| !columns.is_empty()) {
                     findings.add(&["source_columns"], "source_columns cannot be used with source_query");
                 }
@@ -252,95 +267,9 @@ impl Definition {
         }
         (name, options)
     }
-
-    fn compression(&self, format: &str, vocabulary: &Vocabulary, findings: &mut Findings<'_>) -> Compression {
-        let codec = match self.compression.as_deref() {
-            None | Some("default") => Codec::Default,
-            Some("none" | "uncompressed") => Codec::None,
-            Some("gzip") => Codec::Gzip,
-            Some("zip" | "zipdeflate") => Codec::Zip,
-            Some("zstd") => Codec::Zstd,
-            Some("snappy") => Codec::Snappy,
-            Some("lz4") => Codec::Lz4,
-            Some("brotli") => Codec::Brotli,
-            Some(other) => {
-                let valid = ["none", "gzip", "zip", "zipdeflate", "zstd", "snappy", "lz4", "brotli"];
-                let error = Error::new(
-                    ErrorKind::Config,
-                    format!("Invalid compression: '{other}'. Valid options: {}", valid.join(", ")),
-                );
-                findings.error(&["compression"], with_nearest(error, other, &valid));
-                Codec::Default
-            }
-        };
-        let text = vocabulary.format(format).is_none_or(|caps| caps.text);
-        if let Some(caps) = vocabulary.format(format)
-            && !text
-            && !matches!(codec, Codec::Default | Codec::None | Codec::Zip)
-            && !caps.internal_codecs.contains(&codec)
-        {
-            let valid: Vec<&str> = caps.internal_codecs.iter().map(|c| c.name()).collect();
-            findings.add(
-                &["compression"],
-                format!("format {format} has no compression '{}'; it has: {}", codec.name(), valid.join(", ")),
-            );
-        }
-        if let Some(level) = self.compression_level {
-            let wrong = match (codec, codec.levels()) {
-                (Codec::Default | Codec::None, _) => {
-                    Some("compression_level requires compression to be set".to_owned())
-                }
-                (_, None) => Some(format!("compression_level not supported for compression type '{}'", codec.name())),
-                (_, Some(levels)) if !levels.contains(&level) => Some(format!(
-                    "compression_level for {} must be between {} and {}, found {level}",
-                    codec.name(),
-                    levels.start(),
-                    levels.end()
-                )),
-                _ => None,
-            };
-            if let Some(wrong) = wrong {
-                findings.add(&["compression_level"], wrong);
-            }
-        }
-        Compression { codec, level: self.compression_level }
-    }
-
-    fn names(&self, compression: &Compression, findings: &mut Findings<'_>) {
-        let manifest = match &self.manifest {
-            Some(ManifestSetting::Named(name)) => Some(name),
-            _ => None,
-        };
-        let fields = [
-            ("target_filename_pattern", &self.target_filename_pattern, NAME_PLACEHOLDERS),
-            ("compressed_filename_pattern", &self.compressed_filename_pattern, NAME_PLACEHOLDERS),
-            ("trigger_file_pattern", &self.trigger_file_pattern, NAME_PLACEHOLDERS),
-            ("manifest", &manifest.cloned(), NAME_PLACEHOLDERS),
-            ("target_path", &self.target_path, PATH_PLACEHOLDERS),
-        ];
-        for (field, template, allowed) in fields {
-            let Some(template) = template else { continue };
-            findings.keep(field, placeholder::check(field, template, allowed));
-            if template.is_empty() && field != "target_path" {
-                findings.add(&[field], format!("{field} must not be empty"));
-            }
-            if field != "target_path" && template.contains(['/', '\\']) && !template.contains('{') {
-                findings.add(
-                    &[field],
-                    format!(
-                        "{field} must be a name without slashes, found \"{template}\"; folders belong in target_path"
-                    ),
-                );
-            }
-        }
-        if self.compressed_filename_pattern.is_some() && matches!(compression.codec, Codec::None | Codec::Default) {
-            findings
-                .add(&["compressed_filename_pattern"], "compressed_filename_pattern requires compression to be set");
-        }
-    }
 }
 
-fn with_nearest(error: Error, name: &str, valid: &[&str]) -> Error {
+pub(super) fn with_nearest(error: Error, name: &str, valid: &[&str]) -> Error {
     match nearest(name, valid.iter().copied()) {
         Some(near) => error.hint(format!("did you mean \"{near}\"?")),
         None => error,

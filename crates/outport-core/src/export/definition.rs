@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Deletes, IncrementalBy, NullCursor, SchemaPolicy};
+use super::{Deletes, IncrementalBy, IncrementalCap, NullCursor, SchemaPolicy};
 use crate::layout::{Header, IfExists, OnEmpty};
 
 /// One export as it is written in a file or a row of a definition table.
@@ -42,12 +42,12 @@ pub struct Definition {
     pub source_schema: Option<String>,
     /// Table to export; excludes `source_query`.
     pub source_table: Option<String>,
-    /// SQL of your own with placeholders `{run_date}`, `{period_start_date}`, `{watermark}` …; excludes `source_table`.
+    /// SQL of your own with placeholders `{run_date}`, `{period_start_date}`, `{watermark}`, `{var:NAME}` …; excludes `source_table`.
     pub source_query: Option<String>,
     /// Columns to include, in this order; with `source_table` only.
     #[serde(deserialize_with = "list")]
     pub source_columns: Option<Vec<String>>,
-    /// An SQL predicate that rows must satisfy; with `source_table` only.
+    /// An SQL predicate that rows must satisfy, with variables `{var:NAME}`; with `source_table` only.
     pub source_filter: Option<String>,
 
     /// The connection to write to, by name.
@@ -107,11 +107,14 @@ pub struct Definition {
     pub on_null_cursor: Option<NullCursor>,
     /// What happens to rows that were deleted since the last run: `ignore` (default) or `tombstones`.
     pub deletes: Option<Deletes>,
+    /// What else than the largest value bounds a run from above: with `open_transactions` rows from the beginning of the oldest
+    /// open transaction on wait for a later run (PostgreSQL); default none.
+    pub incremental_cap: Option<IncrementalCap>,
     /// Column that the period is compared with; with `source_table` only.
     pub period_filter_column: Option<String>,
     /// Query that returns `start_date` and `end_date`.
     pub period_date_query: Option<String>,
-    /// What happens when the schema differs from the last run's; default evolve.
+    /// What happens when the schema differs from that of the last successful run: evolve (default), freeze or fail.
     pub schema_policy: Option<SchemaPolicy>,
     /// Zone of `run_date` and `process_date`, such as `Australia/Sydney`; default UTC.
     pub timezone: Option<String>,

@@ -2,15 +2,16 @@
 
 use crate::error::suggestion;
 use crate::export::findings::Findings;
-use crate::export::{Definition, Deletes, IncrementalBy, Rows};
+use crate::export::{Definition, Deletes, IncrementalBy, IncrementalCap, Rows};
 use crate::placeholder::{self, PERIOD_QUERY_PLACEHOLDERS};
+use crate::vars::Vars;
 use crate::{Error, ErrorKind};
 
 impl Definition {
-    pub(super) fn rows(&self, findings: &mut Findings<'_>) -> Rows {
+    pub(super) fn rows(&self, vars: &Vars, findings: &mut Findings<'_>) -> Rows {
         let full = || Rows::Full { period_query: self.period_date_query.clone() };
         if let Some(query) = &self.period_date_query {
-            let checked = placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS);
+            let checked = placeholder::check_query("period_date_query", query, PERIOD_QUERY_PLACEHOLDERS, vars);
             findings.keep("period_date_query", checked);
         }
         let incremental = self.extract_type.as_deref() == Some("incremental");
@@ -20,6 +21,13 @@ impl Definition {
                 findings
                     .add(&[field], format!("{field} has no effect on a full extract; set extract_type: incremental"));
             }
+        }
+        if self.incremental_cap.is_some_and(|cap| cap != IncrementalCap::None) && !incremental {
+            findings.error(
+                &["incremental_cap"],
+                Error::new(ErrorKind::Config, "incremental_cap has no effect without an incremental extract")
+                    .hint("set extract_type: incremental"),
+            );
         }
         match self.extract_type.as_deref() {
             None | Some("full") => {
@@ -94,6 +102,7 @@ impl Definition {
             initial: self.incremental_initial_watermark.clone(),
             lookback: self.incremental_lookback.clone(),
             on_null: self.on_null_cursor.unwrap_or_default(),
+            cap: self.incremental_cap.unwrap_or_default(),
             period_query: self.period_date_query.clone(),
         }
     }
@@ -103,6 +112,7 @@ impl Definition {
             ("incremental_column", self.incremental_column.is_some()),
             ("incremental_lookback", self.incremental_lookback.is_some()),
             ("on_null_cursor", self.on_null_cursor.is_some()),
+            ("incremental_cap", self.incremental_cap.is_some()),
         ];
         for (field, _) in idle.iter().filter(|(_, stands)| *stands) {
             findings.add(&[field], format!("{field} has no effect with incremental_by: table_version"));

@@ -9,7 +9,7 @@ use super::{Last, Moment, Observed, find_column, versions};
 use crate::engine::Dialect;
 use crate::error::suggestion;
 use crate::export::{Export, NullCursor, Rows};
-use crate::extract::{Bound, Range, Relation};
+use crate::extract::{Bound, Extract, Range, Relation};
 use crate::manifest::Bounds;
 use crate::value::Value;
 use crate::version::Changes;
@@ -24,13 +24,23 @@ pub(super) struct Window {
     pub(super) watermark: Option<Value>,
     pub(super) nothing_new: bool,
     pub(super) note: Option<String>,
+    /// Whether no row has a value that could be exported: there is no bound, and only rows with NULL can be read.
+    pub(super) empty: bool,
 }
 
-/// The query for the largest value of the incremental column: the upper bound of the run.
-pub fn cursor_query(export: &Export, relation: &Relation, schema: &Schema, dialect: Dialect) -> Result<Option<String>> {
+/// The query for the largest value of the incremental column, or the largest below `below`: the upper bound of the run.
+pub fn cursor_query(
+    export: &Export,
+    relation: &Relation,
+    schema: &Schema,
+    dialect: Dialect,
+    below: Option<&Value>,
+) -> Result<Option<String>> {
     let Rows::Incremental { column, .. } = &export.rows else { return Ok(None) };
     let column = dialect.ident(&find_column(schema, column, "incremental_column")?);
-    Ok(Some(format!("SELECT max({column}) AS \"upper\" FROM {}{}", relation.to_sql(dialect), filter(export))))
+    let below = below.map(|value| format!("{column} < {}", value.to_sql(dialect)));
+    let predicate = predicate(export, below)?;
+    Ok(Some(format!("SELECT max({column}) AS \"upper\" FROM {}{predicate}", relation.to_sql(dialect))))
 }
 
 /// The query for the number of rows whose incremental column is NULL; `None` where the schema says there is none.
@@ -45,14 +55,31 @@ pub fn null_cursor_query(
     if *on_null == NullCursor::Include || schema.field_with_name(&column).is_ok_and(|f| !f.is_nullable()) {
         return Ok(None);
     }
-    let condition = format!("{} IS NULL", dialect.ident(&column));
-    let filter = filter(export);
-    let predicate = if filter.is_empty() { format!(" WHERE {condition}") } else { format!("{filter} AND {condition}") };
+    let predicate = predicate(export, Some(format!("{} IS NULL", dialect.ident(&column))))?;
     Ok(Some(format!("SELECT count(*) AS \"nulls\" FROM {}{predicate}", relation.to_sql(dialect))))
 }
 
-fn filter(export: &Export) -> String {
-    export.filter.as_ref().map(|f| format!(" WHERE ({f}\n)")).unwrap_or_default()
+/// The user's own predicate and another one.
+fn predicate(export: &Export, other: Option<String>) -> Result<String> {
+    let own = super::filter(export)?.map(|filter| format!("({filter}\n)"));
+    let both: Vec<String> = [own, other].into_iter().flatten().collect();
+    Ok(if both.is_empty() { String::new() } else { format!(" WHERE {}", both.join(" AND ")) })
+}
+
+/// Lets an extract read no row but those whose incremental column is NULL, where these are exported at all: what gets a value
+/// between the plan and the read belongs to the next run.
+pub(super) fn only_nulls(export: &Export, extract: &mut Extract, schema: &Schema, dialect: Dialect) -> Result<()> {
+    let Rows::Incremental { column, on_null, .. } = &export.rows else { return Ok(()) };
+    if *on_null == NullCursor::Include {
+        let null = format!("{} IS NULL", dialect.ident(&find_column(schema, column, "incremental_column")?));
+        extract.filter = Some(match extract.filter.take() {
+            Some(own) => format!("({own}\n) AND {null}"),
+            None => null,
+        });
+    } else {
+        extract.limit = Some(0);
+    }
+    Ok(())
 }
 
 /// Start and end from the result of a period query.
@@ -149,9 +176,9 @@ fn incremental(
         upper: bound(upper.clone(), true),
         nulls: on_null == NullCursor::Include,
     };
-    let unbounded = range.lower.is_none() && range.upper.is_none();
+    let empty = range.lower.is_none() && range.upper.is_none();
     Ok(Window {
-        range: (!unbounded).then_some(range),
+        range: (!empty).then_some(range),
         bounds: Bounds {
             column: Some(column),
             watermark_old: old.map(|v| v.to_string()),
@@ -160,6 +187,7 @@ fn incremental(
         },
         watermark: upper,
         nothing_new: nothing_new && on_null != NullCursor::Include,
+        empty,
         ..Window::default()
     })
 }

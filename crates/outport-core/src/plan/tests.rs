@@ -1,3 +1,6 @@
+mod capped;
+mod schema;
+mod variables;
 mod versions;
 
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use crate::engine::Dialect;
 use crate::export::{ConnectionKind, Definition, SourceType, Vocabulary};
 use crate::format::{DecodeSettings, Decoder, EncodeSettings, Encoder, FormatCaps, Input, OptionSpec};
 use crate::layout::Codec;
+use crate::vars::Vars;
 
 /// A text format that holds everything but intervals.
 struct Csv;
@@ -31,6 +35,10 @@ impl Format for Csv {
             options: OPTIONS,
             reads: true,
         }
+    }
+
+    fn positional(&self) -> bool {
+        true
     }
 
     fn fidelity(&self, field: &Field, _: &FormatOptions) -> Fidelity {
@@ -62,9 +70,18 @@ fn export(yaml: &str) -> Export {
             ("drop".to_owned(), ConnectionKind { source: None, target: true }),
         ],
         check_options: None,
+        vars: vars(),
     };
     let key = ExportKey { group: "sales".to_owned(), name: "orders".to_owned() };
     definition.check(key, &node, &node.position, &vocabulary).unwrap()
+}
+
+/// One variable with a value and one without.
+fn vars() -> Vars {
+    let mut vars = Vars::default();
+    vars.declare("region", Some("EU".to_owned()));
+    vars.declare("tenant", None);
+    vars
 }
 
 fn moment(date: &str, zone: &str) -> Moment {
@@ -80,7 +97,15 @@ fn observed() -> Observed {
         Field::new("day", DataType::Date32, true),
         Field::new("region", DataType::Utf8, true),
     ]);
-    Observed { schema: Arc::new(schema), period: None, upper: None, null_cursors: 0, estimate: None, versions: None }
+    Observed {
+        schema: Arc::new(schema),
+        period: None,
+        upper: None,
+        cap: None,
+        null_cursors: 0,
+        estimate: None,
+        versions: None,
+    }
 }
 
 fn timestamp(text: &str) -> Value {

@@ -23,8 +23,10 @@ pub(super) enum Backend {
 }
 
 /// The steps from an empty database to the present tables, oldest first; a step that was released is never changed.
-const MIGRATIONS: &[(&str, &str)] =
-    &[(include_str!("migrations/sqlite/0001_state.sql"), include_str!("migrations/postgres/0001_state.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (include_str!("migrations/sqlite/0001_state.sql"), include_str!("migrations/postgres/0001_state.sql")),
+    (include_str!("migrations/sqlite/0002_vars.sql"), include_str!("migrations/postgres/0002_vars.sql")),
+];
 
 #[derive(Debug)]
 pub(super) struct Database {

@@ -1,5 +1,7 @@
 //! What was: the log, for people and for APIs.
 
+use std::collections::BTreeMap;
+
 use outport_core::context::Warning;
 use outport_core::export::ExportKey;
 use outport_core::run::RunState;
@@ -71,6 +73,8 @@ pub struct RunDetail {
     pub new_watermark_value: Option<String>,
     /// The fingerprint of its definition.
     pub fingerprint: Option<String>,
+    /// The variables that its definition used.
+    pub vars: BTreeMap<String, String>,
     /// What was clamped, excluded or lost, with counts.
     pub warnings: Vec<String>,
 }
@@ -145,7 +149,7 @@ impl State {
     async fn run_detail(&self, run_id: Uuid) -> Result<RunDetail> {
         let run =
             self.run(run_id).await?.ok_or_else(|| self.database.wrong(format!("run {run_id} was just removed")))?;
-        let sql = "SELECT run_date, target, host, watermark_typed, fingerprint, warnings FROM outport_run \
+        let sql = "SELECT run_date, target, host, watermark_typed, fingerprint, warnings, vars FROM outport_run \
                    WHERE export_run_id = $1";
         let row = sqlx::query(self.database.sql(sql))
             .bind(run_id.to_string())
@@ -163,6 +167,7 @@ impl State {
             host: self.get(&row, 2)?,
             new_watermark_value: watermark.map(|value| value.to_string()),
             fingerprint: self.get(&row, 4)?,
+            vars: self.vars(&row, 6)?,
             warnings: warnings.iter().map(|(warning, times)| warning.counted(*times)).collect(),
         })
     }
@@ -194,6 +199,24 @@ impl State {
              ON l.export_run_id = r.export_run_id WHERE l.master_execution_id = $1 ORDER BY l.started_at LIMIT 1";
         let row = sqlx::query(self.database.sql(sql)).bind(execution_id).fetch_optional(&self.database.pool).await;
         row.map_err(|e| self.database.failed(e))?.map(|row| self.run_date(&row, 0)).transpose()
+    }
+
+    /// The variables that the runs of an execution used, with their values.
+    pub async fn vars_of(&self, execution_id: &str) -> Result<BTreeMap<String, String>> {
+        let sql = "SELECT r.vars FROM outport_run r JOIN log_resource_export l \
+             ON l.export_run_id = r.export_run_id WHERE l.master_execution_id = $1 ORDER BY l.started_at";
+        let rows = sqlx::query(self.database.sql(sql)).bind(execution_id).fetch_all(&self.database.pool).await;
+        let mut vars = BTreeMap::new();
+        for row in rows.map_err(|e| self.database.failed(e))? {
+            vars.extend(self.vars(&row, 0)?);
+        }
+        Ok(vars)
+    }
+
+    /// Runs of earlier versions had no variables.
+    fn vars(&self, row: &AnyRow, index: usize) -> Result<BTreeMap<String, String>> {
+        let text: Option<String> = self.get(row, index)?;
+        Ok(text.map(|text| self.read_json(&text)).transpose()?.unwrap_or_default())
     }
 
     fn run_date(&self, row: &AnyRow, index: usize) -> Result<jiff::civil::DateTime> {

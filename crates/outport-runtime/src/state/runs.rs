@@ -1,5 +1,6 @@
 //! The life of a run in the log, from pending to its end.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use outport_core::context::Warning;
@@ -46,6 +47,8 @@ pub struct RunStart {
     pub compression: String,
     /// The logical date.
     pub run_date: String,
+    /// The variables that the definition uses.
+    pub vars: BTreeMap<String, String>,
 }
 
 impl RunStart {
@@ -69,6 +72,7 @@ impl RunStart {
             file_format: export.format.clone(),
             compression: export.compression.codec.name().to_owned(),
             run_date: moment.run_date.datetime().to_string(),
+            vars: export.vars.values(),
         }
     }
 }
@@ -99,7 +103,8 @@ impl State {
             .execute(&mut *transaction)
             .await
             .map_err(|e| self.database.failed(e))?;
-        let sql = "INSERT INTO outport_run (export_run_id, host, machine, process, run_date, target) VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO outport_run (export_run_id, host, machine, process, run_date, target, vars) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
         sqlx::query(self.database.sql(sql))
             .bind(run.run_id.to_string())
             .bind(self.owner.host.as_str())
@@ -107,6 +112,7 @@ impl State {
             .bind(self.owner.process.as_str())
             .bind(run.run_date.as_str())
             .bind(run.target.as_str())
+            .bind(self.to_json(&run.vars)?)
             .execute(&mut *transaction)
             .await
             .map_err(|e| self.database.failed(e))?;
@@ -284,7 +290,9 @@ impl State {
             return Ok(Last { watermark, ..Last::default() });
         };
         let columns = self.read_json(&self.get::<String>(&row, 1)?)?;
-        Ok(Last { watermark, fingerprint: Some(self.get(&row, 0)?), columns: Some(columns) })
+        // A watermark that was reset leaves no definition, but the columns stay: they are what readers of the files expect.
+        let fingerprint = Some(self.get(&row, 0)?).filter(|text: &String| !text.is_empty());
+        Ok(Last { watermark, fingerprint, columns: Some(columns) })
     }
 
     async fn close_books(

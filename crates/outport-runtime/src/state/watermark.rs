@@ -59,13 +59,13 @@ impl State {
         self.database.commit(transaction).await
     }
 
-    /// Forgets the watermark of an export and the definition that it was reached with: the next run is a first run. The history
-    /// stays.
+    /// Forgets the watermark of an export and the definition that it was reached with: the next run takes all rows. The history
+    /// stays, and so do the columns, which a schema policy may hold the next run to.
     pub async fn reset_watermark(&self, key: &ExportKey) -> Result<()> {
         let column = self.watermark(key).await?.and_then(|record| record.incremental_column);
         let mut transaction = self.database.begin().await?;
         self.append_watermark(&mut transaction, key, column.as_deref(), None, None).await?;
-        let sql = "DELETE FROM outport_fingerprint WHERE export_group_name = $1 AND export_name = $2";
+        let sql = "UPDATE outport_fingerprint SET fingerprint = '' WHERE export_group_name = $1 AND export_name = $2";
         sqlx::query(self.database.sql(sql))
             .bind(key.group.as_str())
             .bind(key.name.as_str())

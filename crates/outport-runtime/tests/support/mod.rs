@@ -12,7 +12,7 @@ use outport_core::export::ExportKey;
 use outport_core::extract::Extract;
 use outport_core::layout::{Compression, Header, IfExists, Layout, OnEmpty};
 use outport_core::manifest::Bounds;
-use outport_core::plan::Plan;
+use outport_core::plan::{Column, Plan};
 use outport_core::value::Value;
 use outport_runtime::state::RunStart;
 use tempfile::TempDir;
@@ -36,6 +36,7 @@ pub(crate) fn start(key: &ExportKey, execution_id: &str) -> RunStart {
         file_format: "csv".into(),
         compression: "zip".into(),
         run_date: "2025-12-12T00:00:00".into(),
+        vars: [("region".to_owned(), "EU".to_owned())].into(),
     }
 }
 
@@ -76,14 +77,21 @@ pub(crate) fn plan(key: &ExportKey, run_id: Uuid, watermark: Option<Value>) -> P
         },
         watermark,
         nothing_new: false,
-        columns: vec!["id Int64".into(), "name Utf8".into()],
+        columns: vec![column("id", "Int64"), column("name", "Utf8")],
+        schema_changes: Vec::new(),
         type_losses: Vec::new(),
         null_cursors_excluded: 0,
         estimated_rows: None,
         run_date: "2025-12-12T00:00:00".into(),
         fingerprint: "f1".into(),
+        vars: Default::default(),
         notes: Vec::new(),
+        warnings: Vec::new(),
     }
+}
+
+pub(crate) fn column(name: &str, data_type: &str) -> Column {
+    Column { name: name.into(), data_type: data_type.into(), extension: None }
 }
 
 pub(crate) fn receipt() -> Receipt {

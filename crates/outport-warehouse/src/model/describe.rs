@@ -5,6 +5,7 @@ use outport_core::error::{Location, nearest, suggestion};
 use outport_core::export::NullCursor;
 use outport_core::format::{FormatOptions, check_options};
 use outport_core::layout::{Codec, Compression};
+use outport_core::vars::Vars;
 use outport_core::{Error, ErrorKind, Result, placeholder};
 
 use super::read::{Formats, expected, unknown};
@@ -359,7 +360,7 @@ impl Reader<'_> {
 /// A path stays inside `export_dir`, and has only placeholders that there are.
 fn check_path(path: &str) -> Result<()> {
     let template = plain_placeholders(path);
-    placeholder::check("export.path", &template, PATH_PLACEHOLDERS)?;
+    placeholder::check("export.path", &template, PATH_PLACEHOLDERS, &Vars::default())?;
     let leaves = path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty() || part == ".");
     if leaves || path.is_empty() {
         return Err(Error::new(

@@ -67,6 +67,14 @@ pub struct Timing {
     pub accept_change: bool,
 }
 
+/// Values of variables.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Vars {
+    /// Value of a variable, in place of the one that the configuration gives it; may be given several times
+    #[arg(long = "vars", alias = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+}
+
 /// `plan`.
 #[derive(Clone, Debug, Args)]
 pub struct Plan {
@@ -76,6 +84,9 @@ pub struct Plan {
     /// When.
     #[command(flatten)]
     pub timing: Timing,
+    /// With.
+    #[command(flatten)]
+    pub vars: Vars,
     /// End with 6 where there is something to export, with 0 where there is not
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -93,6 +104,9 @@ pub struct Run {
     /// How.
     #[command(flatten)]
     pub pace: Pace,
+    /// With.
+    #[command(flatten)]
+    pub vars: Vars,
     /// Id that the runs of this call share
     #[arg(long, value_name = "ID")]
     pub execution_id: Option<String>,
@@ -124,6 +138,9 @@ pub struct Retry {
     /// How.
     #[command(flatten)]
     pub pace: Pace,
+    /// With.
+    #[command(flatten)]
+    pub vars: Vars,
 }
 
 /// A command that only selects.
@@ -189,6 +206,9 @@ pub struct Backfill {
     /// Begin no further execution group, and no further run date, after a failure
     #[arg(long)]
     pub fail_fast: bool,
+    /// With.
+    #[command(flatten)]
+    pub vars: Vars,
 }
 
 /// The step of a backfill.

@@ -28,7 +28,7 @@ pub async fn run(args: &args::Backfill, app: &App) -> Result<u8> {
             .hint("`outport backfill '*' --from … --to …` runs all"));
     }
     let dates = dates(args)?;
-    let (project, systems, exports) = app.selected(selection).await?;
+    let (project, systems, exports) = app.selected_with(selection, &args.vars).await?;
     note_what_repeats(&exports, app);
     let state = project.open_state().await?;
     let timing =

@@ -5,7 +5,7 @@ use outport_core::config::check_exports;
 use outport_core::config::node::{Node, Value};
 use outport_core::{Error, ErrorKind, Result};
 
-use super::App;
+use super::{App, set_vars};
 use crate::args;
 use crate::printer::{Printer, counted};
 
@@ -17,9 +17,10 @@ pub async fn run(args: &args::Check, app: &App) -> Result<u8> {
     let file = app.config_file()?;
     // The text as it is written, before references are resolved: what is hard-coded shows there alone.
     let hard_coded = hard_coded_secrets(&file)?;
-    let project = Project::load(&file, app.environment.clone())?;
+    let mut project = Project::load(&file, app.environment.clone())?;
+    set_vars(&mut project, &args.vars)?;
     let systems = Systems::new(&project)?;
-    let exports = check_exports(project.config.exports.clone(), &systems.vocabulary())?;
+    let exports = check_exports(project.config.exports.clone(), &project.vocabulary(&systems))?;
 
     for warning in &hard_coded {
         app.printer.note(&format!("warning: {warning}"));

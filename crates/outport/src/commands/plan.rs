@@ -1,6 +1,6 @@
 //! `outport plan`: what a run would do.
 
-use outport_core::context::Context;
+use outport_core::context::{Context, Warning};
 use outport_core::manifest::TypeLoss;
 use outport_core::plan::{Moment, Plan, PlanOptions, check_collisions};
 use outport_core::{Error, Result};
@@ -23,7 +23,7 @@ pub fn options(timing: &args::Timing) -> PlanOptions {
 pub async fn run(args: &args::Plan, app: &App) -> Result<u8> {
     // A wrong date or zone is one mistake, not one of each export.
     Moment::new(args.timing.run_date.as_deref(), &args.timing.timezone, jiff::Timestamp::now(), Uuid::nil())?;
-    let (project, systems, exports) = app.selected(&args.selection).await?;
+    let (project, systems, exports) = app.selected_with(&args.selection, &args.vars).await?;
     let state = project.open_state().await?;
     let mut plans = Vec::new();
     let mut errors: Vec<Error> = Vec::new();
@@ -97,12 +97,28 @@ fn print(plans: &[Plan], printer: &Printer) -> Result<()> {
         for (index, (loss, columns)) in by_loss(&plan.type_losses).iter().enumerate() {
             field(if index == 0 { "changes" } else { "" }, &format!("{}: {loss}", columns.join(", ")))?;
         }
+        for (index, change) in plan.schema_changes.iter().enumerate() {
+            field(if index == 0 { "schema" } else { "" }, &change.to_string())?;
+        }
+        for (name, value) in &plan.vars {
+            field("var", &format!("{name} = {value}"))?;
+        }
+        for warning in &plan.warnings {
+            field("warning", &style.yellow(&warning_text(warning)))?;
+        }
         for note in &plan.notes {
             field("note", &style.yellow(note))?;
         }
         printer.line("")?;
     }
     Ok(())
+}
+
+fn warning_text(warning: &Warning) -> String {
+    match &warning.column {
+        Some(column) => format!("column \"{column}\": {}", warning.message),
+        None => warning.message.clone(),
+    }
 }
 
 /// The columns that have a loss in common, in the order in which the losses first occur.

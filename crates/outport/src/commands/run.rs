@@ -1,18 +1,26 @@
 //! `outport run` and `outport retry`.
 
+use outport::{Project, Systems, select};
 use outport_core::export::ExportKey;
 use outport_core::{Error, ErrorKind, Result};
 use outport_runtime::execute::Outcome;
 use outport_runtime::{Parameters, Summary, process_exports};
 
-use super::{App, parameters};
+use super::{App, parameters, set_vars, to_selection};
 use crate::args::{self, Output};
 use crate::printer::{Cell, Printer, Table, counted};
 use crate::progress::Display;
 
 /// Runs the selected exports.
 pub async fn run(args: &args::Run, app: &App) -> Result<u8> {
-    let (project, systems, exports) = app.selected(&args.selection).await?;
+    let (project, systems, exports) = match (&args.execution_id, args.retry) {
+        (Some(execution_id), true) => {
+            let (project, systems) = repeated(execution_id, &args.vars, app).await?;
+            let exports = select::select(project.exports(&systems).await?, &to_selection(&args.selection))?;
+            (project, systems, exports)
+        }
+        _ => app.selected_with(&args.selection, &args.vars).await?,
+    };
     let parameters = Parameters {
         execution_id: args.execution_id.clone(),
         is_retry: args.retry,
@@ -23,14 +31,14 @@ pub async fn run(args: &args::Run, app: &App) -> Result<u8> {
 
 /// Runs again what an execution left undone.
 pub async fn retry(args: &args::Retry, app: &App) -> Result<u8> {
-    let (project, systems) = app.project()?;
-    let exports = project.exports(&systems).await?;
     let execution_id = match &args.execution_id {
         Some(id) => id.clone(),
-        None => project.open_state().await?.last_execution().await?.ok_or_else(|| {
+        None => app.project()?.0.open_state().await?.last_execution().await?.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "there is no execution to retry").hint("`outport run` is the first one")
         })?,
     };
+    let (project, systems) = repeated(&execution_id, &args.vars, app).await?;
+    let exports = project.exports(&systems).await?;
     let mut parameters = Parameters {
         execution_id: Some(execution_id.clone()),
         is_retry: true,
@@ -44,10 +52,24 @@ pub async fn retry(args: &args::Retry, app: &App) -> Result<u8> {
     process(app, &project, &systems, exports, &parameters).await
 }
 
+/// The project with the variables of an execution that is run again, of which the command line may change some.
+async fn repeated(execution_id: &str, vars: &args::Vars, app: &App) -> Result<(Project, Systems)> {
+    let mut project = Project::load(&app.config_file()?, app.environment.clone())?;
+    for (name, value) in project.open_state().await?.vars_of(execution_id).await? {
+        // One that was taken out of the configuration since is used by nothing.
+        if project.config.vars.contains(&name) {
+            project.config.vars.set(&name, value)?;
+        }
+    }
+    set_vars(&mut project, vars)?;
+    let systems = Systems::new(&project)?;
+    Ok((project, systems))
+}
+
 async fn process(
     app: &App,
-    project: &outport::Project,
-    systems: &outport::Systems,
+    project: &Project,
+    systems: &Systems,
     exports: Vec<outport_core::export::Export>,
     parameters: &Parameters,
 ) -> Result<u8> {

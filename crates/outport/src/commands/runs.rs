@@ -55,6 +55,8 @@ fn fields(detail: &RunDetail) -> Vec<(&'static str, Cell)> {
     ];
     fields.extend(run.file_paths.iter().map(|path| ("file", path.as_str().into())));
     fields.push(("trigger", run.trigger_file_path.clone().into()));
+    let vars = detail.vars.iter().map(|(name, value)| ("var", format!("{name} = {value}").into()));
+    fields.extend(vars);
     fields.extend(detail.warnings.iter().map(|warning| ("warning", warning.as_str().into())));
     fields.push(("error", run.error_message.clone().into()));
     fields

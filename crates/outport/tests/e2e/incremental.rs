@@ -159,6 +159,28 @@ fn null_cursors_are_an_error_included_or_excluded() {
     assert_eq!(rows(&folder, 2), [",lost", ",lost too", "2,b"]);
 }
 
+/// Without a value there is no bound, which does not mean that everything is read.
+#[test]
+fn a_source_with_nothing_but_nulls_gives_them_or_nothing() {
+    if python().is_none() {
+        return;
+    }
+    for (policy, first) in [("exclude", &[""; 0][..]), ("include", &[",a", ",b"])] {
+        let folder = Folder::new(&format!("{CONFIG}    on_null_cursor: {policy}\n"));
+        folder.edit("{type: lakehouse, url: data}", "{type: duckdb, path: shop.duckdb}");
+        folder.duckdb(
+            "shop.duckdb",
+            "CREATE TABLE orders (id INT, name TEXT); INSERT INTO orders VALUES (NULL, 'a'), (NULL, 'b')",
+        );
+        run(&folder, 1);
+        assert_eq!(rows(&folder, 1), first, "{policy}");
+        assert_eq!(folder.watermark("t/orders"), "", "{policy}");
+        folder.duckdb("shop.duckdb", "INSERT INTO orders VALUES (1, 'c')");
+        run(&folder, 2);
+        assert_eq!(rows(&folder, 2), [first, &["1,c"]].concat(), "{policy}");
+    }
+}
+
 #[test]
 fn the_initial_watermark_is_exclusive() {
     let folder = Folder::new(&format!("{CONFIG}    incremental_initial_watermark: \"9\"\n"));
