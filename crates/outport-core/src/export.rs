@@ -8,16 +8,19 @@ mod rows;
 
 use std::fmt;
 
+use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
 
 pub use check::{ConnectionKind, Vocabulary};
 pub use definition::{Definition, ManifestSetting};
 
-use crate::config::node::Position;
+use crate::config::node::{Node, Position};
 use crate::extract::Relation;
 use crate::format::FormatOptions;
 use crate::layout::{Compression, Header, IfExists, OnEmpty};
+use crate::plan::find_column;
 use crate::vars::Vars;
+use crate::{Error, Result};
 
 /// The name of an export within its group; unique in a project.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +102,27 @@ pub struct Export {
     pub vars: Vars,
     /// Where it is defined.
     pub position: Position,
+    /// What was written, for the places of its values.
+    pub fields: Node,
+}
+
+impl Export {
+    /// Puts the place of a field's value at an error that has none.
+    pub fn locate(&self, error: Error, field: &str) -> Error {
+        if error.location().is_some() {
+            return error;
+        }
+        let position = self.fields.get(field).map_or(&self.position, |value| &value.position);
+        error.at(position.location())
+    }
+
+    /// The column of `schema` that the value of `field` means.
+    ///
+    /// # Errors
+    /// Those of [`find_column`], with the place of the value.
+    pub(crate) fn column(&self, schema: &Schema, name: &str, field: &str) -> Result<String> {
+        find_column(schema, name, field).map_err(|error| self.locate(error, field))
+    }
 }
 
 /// The two kinds of source of the export contract.

@@ -216,7 +216,7 @@ pub fn plan(
     let mut columns = match &export.columns {
         None => None,
         Some(wanted) => Some(
-            wanted.iter().map(|c| find_column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?,
+            wanted.iter().map(|c| export.column(&observed.schema, c, "source_columns")).collect::<Result<Vec<_>>>()?,
         ),
     };
     columns = versions::with_change_columns(&export.rows, columns);
@@ -233,7 +233,7 @@ pub fn plan(
 
     let written = written_schema(&observed.schema, columns.as_deref());
     let partition_by =
-        export.partition_by.iter().map(|c| find_column(&written, c, "partition_by")).collect::<Result<Vec<_>>>();
+        export.partition_by.iter().map(|c| export.column(&written, c, "partition_by")).collect::<Result<Vec<_>>>();
     let partition_by = partition_by.map_err(|error| match frozen {
         true => error.hint("the schema is frozen: pass --accept-change to take the columns that the source has now"),
         false => error,

@@ -45,14 +45,15 @@ pub async fn prepare(
             Ok(batches) => batches.collect().await,
             Err(error) => Err(error),
         };
-        let rows = rows.map_err(|error| error.context("Failed to resolve period dates"))?;
+        let rows =
+            rows.map_err(|error| export.locate(error.context("Failed to resolve period dates"), "period_date_query"))?;
         placeholders.period = Some(plan::period_from_rows(&rows)?);
     }
     let relation = plan::relation(export, &placeholders)?;
     let versions = match &export.rows {
         Rows::Versions { tombstones, .. } => {
             let found = versions(export, last, &relation, *tombstones, options, source.as_ref(), context).await;
-            Some(found.map_err(|e| e.context(reading(&relation)))?)
+            Some(found.map_err(|e| read_error(e, export, &relation))?)
         }
         _ => None,
     };
@@ -62,7 +63,7 @@ pub async fn prepare(
         to: found.span.to.clone(),
         tombstones: matches!(export.rows, Rows::Versions { tombstones: true, .. }),
     });
-    let schema = source.schema(&all, context).await.map_err(|e| e.context(reading(&relation)))?;
+    let schema = source.schema(&all, context).await.map_err(|e| read_error(e, export, &relation))?;
 
     let mut observed = Observed {
         schema,
@@ -96,6 +97,18 @@ pub async fn prepare(
     // An estimate is a courtesy: a source that cannot give one does not stop the export.
     plan.estimated_rows = source.estimate(&plan.extract, context).await.ok().flatten();
     Ok(Prepared { plan, source })
+}
+
+/// What went wrong with the relation, at the field that names it where the fault may lie there.
+fn read_error(error: Error, export: &Export, relation: &Relation) -> Error {
+    let error = error.context(reading(relation));
+    let field = if matches!(relation, Relation::Query(_)) { "source_query" } else { "source_table" };
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Config | ErrorKind::Unsupported | ErrorKind::SourceRead => {
+            export.locate(error, field)
+        }
+        _ => error,
+    }
 }
 
 /// The versions behind the watermark; the whole table where they cannot be told apart and the user accepts that.

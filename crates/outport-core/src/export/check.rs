@@ -124,6 +124,7 @@ impl Definition {
             timezone: self.timezone,
             vars: used,
             position: position.clone(),
+            fields: node.clone(),
         })
     }
 

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Schema};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::{Last, Moment, Observed, find_column, versions};
+use super::{Last, Moment, Observed, versions};
 use crate::engine::Dialect;
 use crate::error::suggestion;
 use crate::export::{Export, NullCursor, Rows};
@@ -37,7 +37,7 @@ pub fn cursor_query(
     below: Option<&Value>,
 ) -> Result<Option<String>> {
     let Rows::Incremental { column, .. } = &export.rows else { return Ok(None) };
-    let column = dialect.ident(&find_column(schema, column, "incremental_column")?);
+    let column = dialect.ident(&export.column(schema, column, "incremental_column")?);
     let below = below.map(|value| format!("{column} < {}", value.to_sql(dialect)));
     let predicate = predicate(export, below)?;
     Ok(Some(format!("SELECT max({column}) AS \"upper\" FROM {}{predicate}", relation.to_sql(dialect))))
@@ -51,7 +51,7 @@ pub fn null_cursor_query(
     dialect: Dialect,
 ) -> Result<Option<String>> {
     let Rows::Incremental { column, on_null, .. } = &export.rows else { return Ok(None) };
-    let column = find_column(schema, column, "incremental_column")?;
+    let column = export.column(schema, column, "incremental_column")?;
     if *on_null == NullCursor::Include || schema.field_with_name(&column).is_ok_and(|f| !f.is_nullable()) {
         return Ok(None);
     }
@@ -71,7 +71,7 @@ fn predicate(export: &Export, other: Option<String>) -> Result<String> {
 pub(super) fn only_nulls(export: &Export, extract: &mut Extract, schema: &Schema, dialect: Dialect) -> Result<()> {
     let Rows::Incremental { column, on_null, .. } = &export.rows else { return Ok(()) };
     if *on_null == NullCursor::Include {
-        let null = format!("{} IS NULL", dialect.ident(&find_column(schema, column, "incremental_column")?));
+        let null = format!("{} IS NULL", dialect.ident(&export.column(schema, column, "incremental_column")?));
         extract.filter = Some(match extract.filter.take() {
             Some(own) => format!("({own}\n) AND {null}"),
             None => null,
@@ -118,7 +118,7 @@ pub(super) fn window(export: &Export, observed: &Observed, last: &Last, moment: 
             incremental(export, observed, last, column, initial.as_deref(), lookback.as_deref(), *on_null)?
         }
         Rows::Versions { tombstones, .. } => versions::window(observed, *tombstones)?,
-        Rows::Period { column, .. } => period(observed, column.as_deref(), moment.run_date.time_zone())?,
+        Rows::Period { column, .. } => period(export, observed, column.as_deref(), moment.run_date.time_zone())?,
     };
     if let Some((start, end)) = &observed.period {
         window.bounds.period_start = Some(start.to_string());
@@ -137,7 +137,7 @@ fn incremental(
     lookback: Option<&str>,
     on_null: NullCursor,
 ) -> Result<Window> {
-    let column = find_column(&observed.schema, column, "incremental_column")?;
+    let column = export.column(&observed.schema, column, "incremental_column")?;
     let data_type = observed.schema.field_with_name(&column)?.data_type().clone();
     if on_null == NullCursor::Error && observed.null_cursors > 0 {
         return Err(Error::new(
@@ -228,12 +228,12 @@ fn before(value: &Value, lookback: &str) -> Result<Value> {
 }
 
 /// The rows of a period, both ends included; an end that is a date means the whole of that day.
-fn period(observed: &Observed, column: Option<&str>, zone: &TimeZone) -> Result<Window> {
+fn period(export: &Export, observed: &Observed, column: Option<&str>, zone: &TimeZone) -> Result<Window> {
     let Some((start, end)) = &observed.period else {
         return Err(Error::new(ErrorKind::Internal, "a period export was planned without its dates"));
     };
     let Some(column) = column else { return Ok(Window::default()) };
-    let column = find_column(&observed.schema, column, "period_filter_column")?;
+    let column = export.column(&observed.schema, column, "period_filter_column")?;
     let data_type = observed.schema.field_with_name(&column)?.data_type();
     let range = Range {
         column: column.clone(),
