@@ -112,7 +112,7 @@ impl Definition {
             ("incremental_column", self.incremental_column.is_some()),
             ("incremental_lookback", self.incremental_lookback.is_some()),
             ("on_null_cursor", self.on_null_cursor.is_some()),
-            ("incremental_cap", self.incremental_cap.is_some()),
+            ("incremental_cap", self.incremental_cap.is_some_and(|cap| cap != IncrementalCap::None)),
         ];
         for (field, _) in idle.iter().filter(|(_, stands)| *stands) {
             findings.add(&[field], format!("{field} has no effect with incremental_by: table_version"));

@@ -274,7 +274,7 @@ fn a_timestamp_end_is_inclusive_as_documented() {
 fn missing_columns_name_the_nearest() {
     let error =
         planned("source_table: orders\nsource_columns: [id, regoin]\n", &observed(), &Last::default()).unwrap_err();
-    assert_eq!(error.to_string(), "source_columns: there is no column \"regoin\"");
+    assert_eq!(error.to_string(), "outport.yml:6:17: source_columns: there is no column \"regoin\"");
     assert_eq!(error.hint_text(), Some("did you mean \"region\"?"));
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
