@@ -14,6 +14,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use outport_core::engine::Engine;
 use outport_core::files::FileStore;
+use outport_core::format::unescape;
 use outport_core::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +125,11 @@ pub struct DataFile {
 }
 
 impl Table {
+    /// An option of the format that was given, by the name the format has for it, as the characters it stands for.
+    pub(crate) fn format_option(&self, name: &str) -> Option<String> {
+        self.format_options.get(name).map(|value| String::from_utf8_lossy(&unescape(value)).into_owned())
+    }
+
     /// `layer.name`.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.layer, self.name)

@@ -1,7 +1,6 @@
 //! `datapackage.json`: the catalogue as a Data Package, version 2.
 
 use outport_core::Result;
-use outport_core::format::unescape;
 use serde_json::{Map, Value, json};
 
 use super::{Catalog, Column, Table, to_json};
@@ -56,10 +55,10 @@ fn resource(table: &Table, public: bool) -> Value {
         if let Some(dialect) = dialect(table) {
             resource.insert("dialect".to_owned(), dialect);
         }
-        if let Some(encoding) = option(table, "encoding") {
+        if let Some(encoding) = table.format_option("encoding") {
             resource.insert("encoding".to_owned(), encoding.into());
         }
-        if let Some(missing) = option(table, "nullValue") {
+        if let Some(missing) = table.format_option("nullValue") {
             schema["missingValues"] = json!([missing]);
         }
     }
@@ -67,24 +66,22 @@ fn resource(table: &Table, public: bool) -> Value {
     Value::Object(resource)
 }
 
-fn option(table: &Table, name: &str) -> Option<String> {
-    table.format_options.get(name).map(|value| String::from_utf8_lossy(&unescape(value)).into_owned())
-}
-
 /// The Table Dialect of a CSV file, where it is not the usual one.
 fn dialect(table: &Table) -> Option<Value> {
     let mut dialect = Map::new();
-    if option(table, "header").is_some_and(|header| header == "false") {
+    if table.format_option("header").is_some_and(|header| header == "false") {
         dialect.insert("header".to_owned(), false.into());
     }
-    if let Some(separator) = option(table, "sep").or_else(|| (table.format == "tsv").then(|| "\t".to_owned())) {
+    if let Some(separator) = table.format_option("sep").or_else(|| (table.format == "tsv").then(|| "\t".to_owned())) {
         dialect.insert("delimiter".to_owned(), separator.into());
     }
-    let quote = option(table, "quote");
+    let quote = table.format_option("quote");
     if let Some(quote) = &quote {
         dialect.insert("quoteChar".to_owned(), quote.clone().into());
     }
-    if let Some(escape) = option(table, "escape").filter(|escape| Some(escape) != quote.as_ref() && escape != "\"") {
+    if let Some(escape) =
+        table.format_option("escape").filter(|escape| Some(escape) != quote.as_ref() && escape != "\"")
+    {
         dialect.insert("doubleQuote".to_owned(), false.into());
         dialect.insert("escapeChar".to_owned(), escape.into());
     }

@@ -1,7 +1,6 @@
 //! The SQL that reads the files of a table.
 
 use outport_core::engine::Dialect;
-use outport_core::format::unescape;
 
 use super::{DataFile, Table};
 
@@ -109,9 +108,8 @@ const NO_HEADER: &str = "header = false";
 
 /// The characters of a CSV file. A field of two quotes is an empty string, as our encoder writes it, and not NULL.
 fn dialect(table: &Table, usual_separator: &str, whole: bool) -> Vec<String> {
-    let given =
-        |name: &str| table.format_options.get(name).map(|value| String::from_utf8_lossy(&unescape(value)).into_owned());
-    let header = if given("header").is_some_and(|header| header == "false") { NO_HEADER } else { "header = true" };
+    let header =
+        if table.format_option("header").is_some_and(|header| header == "false") { NO_HEADER } else { "header = true" };
     let mut options = vec![header.to_owned()];
     for (option, name, usual) in [
         ("delim", "sep", usual_separator),
@@ -119,7 +117,7 @@ fn dialect(table: &Table, usual_separator: &str, whole: bool) -> Vec<String> {
         ("escape", "escape", "\""),
         ("nullstr", "nullValue", ""),
     ] {
-        let given = given(name);
+        let given = table.format_option(name);
         if whole || given.is_some() || (option == "delim" && usual != ",") {
             options.push(format!("{option} = {}", text(given.as_deref().unwrap_or(usual))));
         }

@@ -180,16 +180,11 @@ impl Reader<'_> {
 
     fn on_null(&mut self, section: &Node) -> NullCursor {
         let Some(value) = section.get("on_null_cursor") else { return NullCursor::default() };
-        match value.as_str() {
-            Some("error") => NullCursor::Error,
-            Some("include") => NullCursor::Include,
-            Some("exclude") => NullCursor::Exclude,
-            _ => {
-                self.errors
-                    .push(expected("on_null_cursor", "error, include or exclude", value).context(self.of.clone()));
-                NullCursor::default()
-            }
-        }
+        value.as_str().and_then(|text| serde_json::from_value(text.into()).ok()).unwrap_or_else(|| {
+            let error = expected("on_null_cursor", "error, include or exclude", value);
+            self.errors.push(error.context(self.of.clone()));
+            NullCursor::default()
+        })
     }
 
     fn number(&mut self, node: &Node, key: &str) -> Option<u64> {
